@@ -1,0 +1,69 @@
+package bridge
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// A Transport names the way an MCP server is reached.
+type Transport string
+
+const (
+	TransportAuto Transport = "auto" // streamable HTTP, or HTTP+SSE where the server turns out to be an old one
+	TransportHTTP Transport = "http" // streamable HTTP (2025-03-26 and later)
+	TransportSSE  Transport = "sse"  // HTTP+SSE (2024-11-05)
+)
+
+// The values that a zero [Config] stands for.
+const (
+	DefaultMaxMessage  = 256 << 20 // bytes
+	DefaultMaxInFlight = 1024      // requests
+)
+
+// Config says which server to reach, and how. Only URL is required.
+type Config struct {
+	// URL is the server's MCP endpoint, or the SSE endpoint of a 2024-11-05 server.
+	URL string
+
+	// Transport is the way to reach it. The zero value means TransportAuto.
+	Transport Transport
+
+	// Header is sent with every request, to the server's own origin only. Headers that the
+	// protocol defines win over it. A Host entry sets the request's host.
+	Header http.Header
+
+	// HTTPClient supplies the RoundTripper and the cookie jar. Redirects and time limits are
+	// the bridge's own. Nil means a plain client.
+	HTTPClient *http.Client
+
+	// MaxMessage is the size in bytes above which a message, from either side, is refused
+	// with an error answer. 0 means DefaultMaxMessage.
+	MaxMessage int64
+
+	// MaxInFlight is how many requests may be under way towards the server at once; others
+	// wait for their turn. 0 means DefaultMaxInFlight.
+	MaxInFlight int
+
+	// ResponseTimeout is how long the first byte of an answer may take. 0 means no limit.
+	ResponseTimeout time.Duration
+
+	// InputEnded, if set, is called when the input has ended or ctx is done: whoever works for
+	// requests under way may give up what would take long.
+	InputEnded func()
+
+	// Logger hears of what no answer can tell. Nil means silence. Messages, header values and
+	// session ids are not logged, at no level.
+	Logger *slog.Logger
+}
+
+var (
+	// ErrOutputClosed means that the host no longer reads what the bridge writes.
+	ErrOutputClosed = errors.New("the host closed its end of standard output")
+
+	// ErrSessionChanged means that the server forgot the session, and that the one it gave
+	// instead has another protocol version or other capabilities than the host was told of.
+	// The host has to start the bridge anew (spec 2.19).
+	ErrSessionChanged = errors.New("the server changed while it was in use")
+)

@@ -1,0 +1,169 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"strings"
+	"sync/atomic"
+)
+
+// maxRedirects is how many redirects in a row are followed.
+const maxRedirects = 5
+
+// An endpoint is the URL that a server is reached at, and what goes along with each request.
+type endpoint struct {
+	client *http.Client
+	header http.Header // the user's
+	at     atomic.Pointer[url.URL]
+}
+
+func newEndpoint(cfg *Config) (*endpoint, error) {
+	at, err := url.Parse(cfg.URL)
+	if err != nil {
+		return nil, fmt.Errorf("parsing the server's URL: %w", err)
+	}
+	e := &endpoint{client: &http.Client{}, header: cfg.Header}
+	if cfg.HTTPClient != nil {
+		*e.client = *cfg.HTTPClient
+	}
+	e.client.Timeout = 0
+	e.client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	e.at.Store(at)
+	return e, nil
+}
+
+// String returns the URL without what may be secret in it: user and query.
+func (e *endpoint) String() string { return display(e.at.Load()) }
+
+func display(u *url.URL) string {
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// do sends one request to where the endpoint is now, or to elsewhere, if that is not nil. It
+// calls sent, if not nil, once the request was written as a whole. A redirect within the origin
+// is followed with method, headers and body, whatever its code, and remembered; one to another
+// origin is refused, as nothing of ours may go there (spec 2G). The caller closes the body.
+func (e *endpoint) do(ctx context.Context, method string, elsewhere *url.URL, body []byte, header http.Header, sent func()) (*http.Response, error) {
+	at := elsewhere
+	if at == nil {
+		at = e.at.Load()
+	}
+	if sent != nil {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+			WroteRequest: func(info httptrace.WroteRequestInfo) {
+				if info.Err == nil {
+					sent()
+				}
+			},
+		})
+	}
+	for range maxRedirects {
+		req, err := e.newRequest(ctx, method, at, body, header)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := e.client.Do(req)
+		if err != nil {
+			return nil, e.clean(ctx, at, err)
+		}
+		next, err := redirect(resp, at)
+		if err != nil || next == nil {
+			if err != nil {
+				resp.Body.Close()
+				return nil, err
+			}
+			return resp, nil
+		}
+		discard(resp.Body)
+		if at = next; elsewhere == nil {
+			e.at.Store(next)
+		}
+	}
+	return nil, fmt.Errorf("%s redirects in circles", display(at))
+}
+
+func (e *endpoint) newRequest(ctx context.Context, method string, at *url.URL, body []byte, header http.Header) (*http.Request, error) {
+	var content io.Reader
+	if body != nil {
+		content = bytes.NewReader(body)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "", content)
+	if err != nil {
+		return nil, err
+	}
+	req.URL, req.Host = at, at.Host
+	req.Header = make(http.Header, len(e.header)+len(header))
+	for name, values := range e.header {
+		if name == "Host" {
+			req.Host = values[0]
+		} else {
+			req.Header[name] = values
+		}
+	}
+	for name, values := range header {
+		req.Header[name] = values
+	}
+	return req, nil
+}
+
+// redirect returns where a response sends us, nil if nowhere.
+func redirect(resp *http.Response, from *url.URL) (*url.URL, error) {
+	switch resp.StatusCode {
+	case http.StatusMovedPermanently, http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect:
+	default:
+		return nil, nil
+	}
+	location := resp.Header.Get("Location")
+	to, _ := from.Parse(location)
+	if to == nil || location == "" {
+		return nil, nil // the caller sees the odd status
+	}
+	if !sameOrigin(from, to) {
+		return nil, fmt.Errorf("%s redirects to %s, which is another origin: not followed, since messages and headers for one server must not go to another; if you trust it, configure that URL", display(from), display(to))
+	}
+	if to.User == nil {
+		to.User = from.User
+	}
+	return to, nil
+}
+
+// sameOrigin compares scheme, host and port (RFC 6454).
+func sameOrigin(a, b *url.URL) bool {
+	port := func(u *url.URL) string {
+		switch {
+		case u.Port() != "":
+			return u.Port()
+		case u.Scheme == "https":
+			return "443"
+		}
+		return "80"
+	}
+	return a.Scheme == b.Scheme && strings.EqualFold(a.Hostname(), b.Hostname()) && port(a) == port(b)
+}
+
+// clean returns the error of a request without the URL that net/http puts into it, as that has
+// its query, and as what a person can act on.
+func (e *endpoint) clean(ctx context.Context, at *url.URL, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		err = wrapped.Err
+	}
+	if unsent, ok := errors.AsType[unsentError](err); ok && unsent.Unsent() {
+		return err
+	}
+	return &reachError{display(at), err}
+}
+
+// discard reads what little may be left of a body, so that its connection can be used again.
+func discard(body io.ReadCloser) {
+	_, _ = io.CopyN(io.Discard, body, 64<<10)
+	body.Close()
+}

@@ -1,0 +1,62 @@
+package bridge
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+)
+
+// readBuffer is the size in bytes of the buffers that stdin and event streams are read into.
+const readBuffer = 64 << 10
+
+var byteOrderMark = []byte("\xef\xbb\xbf")
+
+// readLines hands every line of in to line, without its line break, until in ends, and returns
+// nil then. The slice belongs to line. A byte order mark at the start, CR before LF and blank
+// lines are passed over; the last line needs no line break. A line of more than limit bytes is
+// read to its end without being kept, and tooLong hears its size and, where it could be found,
+// its JSON-RPC id (spec 1.01, 1.08).
+func readLines(in io.Reader, limit int64, line func([]byte), tooLong func(id []byte, size int64)) error {
+	r := bufio.NewReaderSize(in, readBuffer)
+	if start, _ := r.Peek(len(byteOrderMark)); bytes.Equal(start, byteOrderMark) {
+		r.Discard(len(byteOrderMark))
+	}
+	for {
+		part, err := r.ReadSlice('\n')
+		text := bytes.Clone(part)
+		var over *idFinder
+		size := int64(len(part))
+		for errors.Is(err, bufio.ErrBufferFull) {
+			part, err = r.ReadSlice('\n')
+			size += int64(len(part))
+			if over == nil && size > limit+2 { // a CR and an LF are no part of the message
+				over = new(idFinder)
+				over.Write(text)
+				text = nil
+			}
+			if over != nil {
+				over.Write(part)
+			} else {
+				text = append(text, part...)
+			}
+		}
+		text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+		switch {
+		case over != nil:
+			tooLong(over.ID(), size)
+		case int64(len(text)) > limit:
+			over = new(idFinder)
+			over.Write(text)
+			tooLong(over.ID(), int64(len(text)))
+		case len(bytes.TrimSpace(text)) > 0:
+			line(text)
+		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}

@@ -1,0 +1,168 @@
+package bridge
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// A kind is what a message is in the terms of JSON-RPC 2.0.
+type kind int
+
+const (
+	odd          kind = iota // valid JSON, but no JSON-RPC message
+	request                  // has a method and an id
+	notification             // has a method and no id
+	response                 // has a result or an error
+	batch                    // an array of messages (2025-03-26 only)
+)
+
+// A message is one JSON-RPC message as it came, and the few places in it that the bridge looks
+// at. All slices point into raw (spec 1.07).
+type message struct {
+	raw    []byte // one line, without line break
+	kind   kind
+	id     []byte // raw JSON string or number; nil when there is none or it is null
+	method []byte // without quotes
+	params []byte // raw JSON
+	result []byte // raw JSON
+	items  [][]byte
+	idAt   int // where the id's value stands in raw, also when it is null; -1 without one
+	idEnd  int
+	failed bool // the response carries an error
+}
+
+// is tells whether the message is a request or notification of this method.
+func (m *message) is(method mcp.MCPMethod) bool { return string(m.method) == string(method) }
+
+// what names a message in the log: by its method, if it has one.
+func (m *message) what() string {
+	if m.kind == response {
+		return "response"
+	}
+	return string(m.method)
+}
+
+// parse looks at one message. Line breaks between tokens become spaces, in place, so that the
+// message fits on a line (spec 1.05). The error says why raw is no JSON; the message then holds
+// what could be read before that point, the id above all (spec 1.14).
+func parse(raw []byte) (*message, error) {
+	m := &message{raw: raw, idAt: -1}
+	s := scanner{b: raw}
+	var ok bool
+	switch s.space() {
+	case '[':
+		m.kind = batch
+		ok = s.array(func(start, end int) { m.items = append(m.items, raw[start:end:end]) })
+	case '{':
+		ok = m.object(&s)
+	default:
+		ok = s.value()
+	}
+	if ok {
+		s.space()
+		ok = s.i == len(raw)
+	}
+	if !ok {
+		return m, fmt.Errorf("%w: offset %d of %d", errSyntax, s.i, len(raw))
+	}
+	if s.lineBreak {
+		joinLines(raw)
+	}
+	return m, nil
+}
+
+// object reads the members of a JSON-RPC message and says what it is.
+func (m *message) object(s *scanner) bool {
+	version, hasMethod, hasID := false, false, false
+	ok := s.object(func(key []byte, start, end int) {
+		value := s.b[start:end:end]
+		switch string(plain(key)) {
+		case "jsonrpc":
+			version = string(plain(value)) == "2.0"
+		case "id":
+			hasID, m.idAt, m.idEnd, m.id = true, start, end, nil
+			if c := value[0]; c == '"' || c == '-' || '0' <= c && c <= '9' {
+				m.id = value
+			}
+		case "method":
+			hasMethod = true
+			if m.method = nil; value[0] == '"' {
+				m.method = plain(value)
+			}
+		case "params":
+			m.params = value
+		case "result":
+			m.result = value
+		case "error":
+			m.failed = true
+		}
+	})
+	switch {
+	case !version:
+	case hasMethod && m.method == nil: // a method that is no string
+	case hasMethod && m.id != nil:
+		m.kind = request
+	case hasMethod && !hasID:
+		m.kind = notification
+	case !hasMethod && (m.result != nil || m.failed):
+		m.kind = response
+	}
+	return ok
+}
+
+// plain returns the content of a raw JSON string, and anything else as it is.
+func plain(raw []byte) []byte {
+	if len(raw) < 2 || raw[0] != '"' {
+		return raw
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
+	}
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		return raw
+	}
+	return []byte(text)
+}
+
+// joinLines replaces the line breaks of valid JSON text, which can only stand between tokens.
+func joinLines(raw []byte) {
+	for i, c := range raw {
+		if c == '\n' || c == '\r' {
+			raw[i] = ' '
+		}
+	}
+}
+
+// idKey returns what two spellings of one id have in common: its type and its value. Numbers
+// keep their digits, however many, but for those that a peer wrote as a float (1.0 for 1).
+func idKey(raw []byte) string {
+	switch {
+	case len(raw) == 0:
+		return ""
+	case raw[0] == '"':
+		return `"` + string(plain(raw))
+	case bytes.ContainsAny(raw, ".eE"):
+		if f, err := strconv.ParseFloat(string(raw), 64); err == nil && f == float64(int64(f)) && f < 1<<53 && f > -1<<53 {
+			return strconv.FormatInt(int64(f), 10)
+		}
+	}
+	if string(raw) == "-0" {
+		return "0"
+	}
+	return string(raw)
+}
+
+// withID returns the message under another id, all other bytes unchanged.
+func (m *message) withID(id []byte) []byte {
+	if m.idAt < 0 {
+		open := bytes.IndexByte(m.raw, '{') + 1
+		return slices.Concat(m.raw[:open], []byte(`"id":`), id, []byte(","), m.raw[open:])
+	}
+	return slices.Concat(m.raw[:m.idAt], id, m.raw[m.idEnd:])
+}

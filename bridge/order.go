@@ -1,0 +1,79 @@
+package bridge
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// orderLimit is how long a message waits for the one before it to be written to the server. A
+// server that does not read, or a connection that is still being made, holds up no more than that.
+const orderLimit = 100 * time.Millisecond
+
+// An order lets messages leave in the order they came. HTTP requests run side by side, each on a
+// connection of its own, so one that is started later can well arrive earlier: a cancellation
+// before its request, an answer before the progress it ends (bursts reorder with every bridge
+// that starts them all at once). So each message waits until the one before it has been written.
+//
+// Only the goroutine that reads the input calls next.
+type order struct {
+	last chan struct{} // closed when the latest message was written
+	firm chan struct{} // closed when the latest barrier was lifted
+}
+
+// A turn is the place of one message in the order.
+type turn struct {
+	before, barrier <-chan struct{}
+	gate            chan struct{}
+	once            sync.Once
+}
+
+// next gives the next message its turn. Nothing passes a firm one until it is done: not the
+// initialize request until it is answered, as the answer brings the session, and not
+// notifications/initialized until the server has taken it (spec 2.22).
+func (o *order) next(firm bool) *turn {
+	t := &turn{before: o.last, barrier: o.firm, gate: make(chan struct{})}
+	o.last = t.gate
+	if firm {
+		o.firm = t.gate
+	}
+	return t
+}
+
+// pass lets the next message go. It may be called more than once.
+func (t *turn) pass() { t.once.Do(func() { close(t.gate) }) }
+
+// wait waits for the turn. It returns false when ctx is done.
+func (t *turn) wait(ctx context.Context) bool {
+	if !isOpen(t.barrier) {
+		select {
+		case <-t.barrier:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if !isOpen(t.before) {
+		limit := time.NewTimer(orderLimit)
+		defer limit.Stop()
+		select {
+		case <-t.before:
+		case <-limit.C:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	return ctx.Err() == nil
+}
+
+// isOpen tells whether a gate is open. The nil gate always is.
+func isOpen(gate <-chan struct{}) bool {
+	if gate == nil {
+		return true
+	}
+	select {
+	case <-gate:
+		return true
+	default:
+		return false
+	}
+}

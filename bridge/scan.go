@@ -1,0 +1,230 @@
+package bridge
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+)
+
+// maxDepth is how deep values may be nested, as in encoding/json.
+const maxDepth = 10000
+
+var errSyntax = errors.New("not valid JSON")
+
+// A scanner walks JSON text once and checks it, without decoding or copying anything. It stands
+// in for encoding/json where every byte of every message passes: that decodes, and reads each
+// byte at least twice. FuzzScan holds the two to the same verdict.
+type scanner struct {
+	b         []byte
+	i         int // next byte to read
+	depth     int
+	lineBreak bool // a raw CR or LF was seen; in valid JSON it stands between tokens
+}
+
+// space skips white space and returns the byte after it, 0 at the end.
+func (s *scanner) space() byte {
+	for ; s.i < len(s.b); s.i++ {
+		switch c := s.b[s.i]; c {
+		case ' ', '\t':
+		case '\n', '\r':
+			s.lineBreak = true
+		default:
+			return c
+		}
+	}
+	return 0
+}
+
+// value skips one value. When it returns false, i is where the text went wrong.
+func (s *scanner) value() bool {
+	switch c := s.space(); {
+	case c == '"':
+		return s.string()
+	case c == '{':
+		return s.object(nil)
+	case c == '[':
+		return s.array(nil)
+	case c == '-' || '0' <= c && c <= '9':
+		return s.number()
+	case c == 't':
+		return s.literal("true")
+	case c == 'f':
+		return s.literal("false")
+	case c == 'n':
+		return s.literal("null")
+	}
+	return false
+}
+
+// object skips an object and hands each member to visit: the raw key with its quotes, and where
+// the value begins and ends.
+func (s *scanner) object(visit func(key []byte, start, end int)) bool {
+	if s.depth++; s.depth > maxDepth {
+		return false
+	}
+	s.i++ // the brace
+	for more := s.space() != '}'; more; {
+		if s.space() != '"' {
+			return false
+		}
+		from := s.i
+		if !s.string() {
+			return false
+		}
+		key := s.b[from:s.i]
+		if s.space() != ':' {
+			return false
+		}
+		s.i++
+		s.space()
+		start := s.i
+		if !s.value() {
+			return false
+		}
+		if visit != nil {
+			visit(key, start, s.i)
+		}
+		if more = s.space() == ','; more {
+			s.i++
+		}
+	}
+	return s.close('}')
+}
+
+// array skips an array and hands each element's position to visit.
+func (s *scanner) array(visit func(start, end int)) bool {
+	if s.depth++; s.depth > maxDepth {
+		return false
+	}
+	s.i++ // the bracket
+	for more := s.space() != ']'; more; {
+		s.space()
+		start := s.i
+		if !s.value() {
+			return false
+		}
+		if visit != nil {
+			visit(start, s.i)
+		}
+		if more = s.space() == ','; more {
+			s.i++
+		}
+	}
+	return s.close(']')
+}
+
+func (s *scanner) close(c byte) bool {
+	if s.i >= len(s.b) || s.b[s.i] != c {
+		return false
+	}
+	s.i++
+	s.depth--
+	return true
+}
+
+// string skips a string, eight bytes at a time where nothing needs a look.
+func (s *scanner) string() bool {
+	b := s.b
+	for i := s.i + 1; ; {
+		for i+8 <= len(b) {
+			if m := special(binary.LittleEndian.Uint64(b[i:])); m != 0 {
+				i += bits.TrailingZeros64(m) / 8
+				break
+			}
+			i += 8
+		}
+		if i >= len(b) {
+			s.i = i
+			return false
+		}
+		switch c := b[i]; {
+		case c == '"':
+			s.i = i + 1
+			return true
+		case c == '\\':
+			n := escape(b[i:])
+			if n == 0 {
+				s.i = i
+				return false
+			}
+			i += n
+		case c < ' ':
+			s.i = i
+			return false
+		default:
+			i++
+		}
+	}
+}
+
+// special returns a word whose lowest set bit stands in the first byte of w that is a quote, a
+// backslash or a control character, and 0 when there is none.
+func special(w uint64) uint64 {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	quote, slash := w^(ones*'"'), w^(ones*'\\')
+	return ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+}
+
+// escape returns the length of the escape sequence at the start of b, 0 if it is none.
+func escape(b []byte) int {
+	if len(b) < 2 {
+		return 0
+	}
+	switch b[1] {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return 2
+	case 'u':
+		if len(b) < 6 {
+			return 0
+		}
+		for _, c := range b[2:6] {
+			if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+				return 0
+			}
+		}
+		return 6
+	}
+	return 0
+}
+
+func (s *scanner) number() bool {
+	if s.b[s.i] == '-' {
+		s.i++
+	}
+	if s.i < len(s.b) && s.b[s.i] == '0' {
+		s.i++
+	} else if !s.digits() {
+		return false
+	}
+	if s.i < len(s.b) && s.b[s.i] == '.' {
+		s.i++
+		if !s.digits() {
+			return false
+		}
+	}
+	if s.i < len(s.b) && s.b[s.i]|0x20 == 'e' {
+		s.i++
+		if s.i < len(s.b) && (s.b[s.i] == '+' || s.b[s.i] == '-') {
+			s.i++
+		}
+		return s.digits()
+	}
+	return true
+}
+
+// digits skips one or more digits.
+func (s *scanner) digits() bool {
+	from := s.i
+	for s.i < len(s.b) && '0' <= s.b[s.i] && s.b[s.i] <= '9' {
+		s.i++
+	}
+	return s.i > from
+}
+
+func (s *scanner) literal(word string) bool {
+	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
+		return false
+	}
+	s.i += len(word)
+	return true
+}

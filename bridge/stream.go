@@ -1,0 +1,220 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+const (
+	firstDelay = time.Second      // before a stream is opened again, unless the server names another
+	longDelay  = 30 * time.Second // the most that this grows to
+	longLife   = 30 * time.Second // a stream that lived this long starts again at the first delay
+	maxResumes = 5                // attempts in a row to resume an answer's stream without getting an event
+
+	// lingerLimit is how long a stream is read on after its answer has come, or after the host has
+	// cancelled the call, if the server does not end it.
+	lingerLimit = 30 * time.Second
+)
+
+// A stream is the standalone GET stream of a session (spec 2.23).
+type stream struct {
+	ctx     context.Context
+	stop    context.CancelFunc
+	started atomic.Bool
+	over    chan struct{} // closed when it is known that nothing more will come on it
+}
+
+func newStream(ctx context.Context) *stream {
+	ctx, stop := context.WithCancel(ctx)
+	return &stream{ctx: ctx, stop: stop, over: make(chan struct{})}
+}
+
+// start returns true for the first who asks: that one has to open the stream.
+func (s *stream) start() bool { return s.started.CompareAndSwap(false, true) }
+
+// opened tells whether the stream is open or being opened.
+func (s *stream) opened() bool { return s.started.Load() && !isOpen(s.over) }
+
+// listen keeps the GET stream open, for messages that belong to no request, until the session
+// ends or the server turns out not to offer it. It is best effort and never touches the requests.
+func (s *streamable) listen(sess *session) {
+	defer close(sess.over)
+	var at position
+	for failures := 0; ; failures++ {
+		began, had := time.Now(), 0
+		body, err := s.get(sess.ctx, sess, at.id)
+		if err == nil {
+			had, err = s.pump(sess.ctx, body, &at, nil)
+			body.Close()
+		}
+		if sess.ctx.Err() != nil {
+			return
+		}
+		if status, ok := errors.AsType[*StatusError](err); ok && !passing(status.Code) {
+			s.r.log.Debug("the server offers no stream of its own messages", "status", status.Code)
+			if at.opened && status.Code == http.StatusNotFound && sess.id != "" { // it did before: the session is gone
+				if err := s.renew(sess.ctx, sess); err != nil && sess.ctx.Err() == nil {
+					s.r.log.Warn("the server forgot the session", "error", s.r.secrets.hide(err.Error()))
+				}
+			}
+			return
+		}
+		if had > 0 || time.Since(began) > longLife {
+			failures = 0
+		}
+		s.r.log.Debug("the server's stream ended, opening it again", "error", err)
+		if !sleep(sess.ctx, at.delay(failures)) {
+			return
+		}
+	}
+}
+
+// passing tells whether an HTTP status may be another one in a while. 401 may: a request with a
+// better right to ask the user can bring a token.
+func passing(code int) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusRequestTimeout, http.StatusTooManyRequests:
+		return true
+	}
+	return code >= 500 && code != http.StatusNotImplemented
+}
+
+// A position is where to go on in a stream, and when.
+type position struct {
+	id     string        // of the last event, "" if events had none
+	retry  time.Duration // reconnection time that the server named, 0 if it didn't
+	opened bool          // the stream was there once
+}
+
+// delay is how long to wait before the stream is opened again: what the server asked for (spec
+// 2.30), and more with every failure in a row.
+func (p *position) delay(failures int) time.Duration {
+	first := p.retry
+	if first <= 0 {
+		first = firstDelay
+	}
+	if failures == 0 {
+		return first
+	}
+	d := max(first, min(first<<min(failures, 16), longDelay))
+	return d + rand.N(d/4+1)
+}
+
+// get opens an event stream, a new one or, with an event id, the one that the event came on
+// (spec 2.31).
+func (s *streamable) get(ctx context.Context, sess *session, lastID string) (io.ReadCloser, error) {
+	header := sess.header(typeEvents, "")
+	if lastID != "" {
+		header.Set(mcp.HeaderLastEventID, lastID)
+	}
+	resp, err := s.ep.do(ctx, http.MethodGet, nil, nil, header, nil)
+	if err != nil {
+		return nil, err
+	}
+	kind := mediaType(resp.Header.Get("Content-Type"))
+	if resp.StatusCode/100 != 2 {
+		defer discard(resp.Body)
+		status, _ := readStatus(resp)
+		status.session = status.Code == http.StatusNotFound && sess.id != ""
+		return nil, status
+	}
+	if kind != typeEvents {
+		resp.Body.Close()
+		return nil, &StatusError{URL: s.ep.String(), Code: http.StatusNotAcceptable, Status: resp.Status + " with " + kind}
+	}
+	return resp.Body, nil
+}
+
+// pump delivers the messages of one event stream until it ends, and returns how many events it
+// had: for the GET stream those with data, for the stream of a call, via, an id alone counts too.
+func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via *call) (int, error) {
+	memory := s.r.memory.claim()
+	defer memory.release()
+	events := newEventReader(ctx, body, s.r.cfg.MaxMessage, memory)
+	events.id, events.retry = at.id, at.retry
+	at.opened = true
+	var linger *time.Timer
+	for had := 0; ; had++ {
+		ev, err := events.next()
+		at.id, at.retry = events.id, events.retry
+		if err != nil {
+			if via != nil {
+				had = events.events
+			}
+			return had, err
+		}
+		switch {
+		case ev.name != "" && ev.name != "message": // not ours (spec 2.70)
+		case ev.over != nil:
+			s.r.tooLong(ev.over.ID(), ev.size, via)
+		default:
+			s.r.take(ev.data, via)
+		}
+		if via != nil && linger == nil && via.over() {
+			linger = time.AfterFunc(lingerLimit, func() { via.cancel(errStreamOver) })
+			defer linger.Stop()
+		}
+	}
+}
+
+// follow reads the event stream that answers a call, and resumes it where it broke, until the
+// answer has come (spec 2.29–2.33).
+func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io.ReadCloser) error {
+	var at position
+	_, err := s.pump(ctx, body, &at, c)
+	for failures := 0; !c.over(); failures++ {
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case at.id == "":
+			return &lostError{s.ep.String(), plainEnd(err)}
+		case failures == maxResumes:
+			return &lostError{s.ep.String(), fmt.Errorf("and could not be resumed: %w", plainEnd(err))}
+		}
+		if !sleep(ctx, at.delay(failures)) {
+			return context.Cause(ctx)
+		}
+		var more io.ReadCloser
+		if more, err = s.get(ctx, sess, at.id); err == nil {
+			var had int
+			had, err = s.pump(ctx, untilAnswered{more, c}, &at, c)
+			more.Close()
+			if had > 0 {
+				failures = -1
+			}
+		} else if status := statusOf(err); status != nil && !passing(status.Code) {
+			return &lostError{s.ep.String(), fmt.Errorf("and could not be resumed: %w", err)}
+		}
+	}
+	return nil
+}
+
+// untilAnswered ends a stream that was opened for the answer to a call as soon as that is there:
+// a server may hold it open for ever.
+type untilAnswered struct {
+	io.Reader
+	c *call
+}
+
+func (u untilAnswered) Read(p []byte) (int, error) {
+	if u.c.over() {
+		return 0, io.EOF
+	}
+	return u.Reader.Read(p)
+}
+
+// plainEnd says in words that a stream ended without an error of its own.
+func plainEnd(err error) error {
+	if err == io.EOF {
+		return errStreamOver
+	}
+	return err
+}

@@ -1,0 +1,402 @@
+package bridge
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+const (
+	typeJSON   = "application/json"
+	typeEvents = "text/event-stream"
+
+	// A request that the server certainly did not run is sent again when the server asks for
+	// that with Retry-After, unless it asks for too much.
+	maxRetryAfter = 10 * time.Second
+	maxRetries    = 3
+)
+
+// A streamable is a server reached over streamable HTTP, revisions 2025-03-26 to 2025-11-25.
+type streamable struct {
+	r       *relay
+	ep      *endpoint
+	current atomic.Pointer[session] // never nil
+
+	mu      sync.Mutex
+	renewal *renewal // under way, or the last one
+}
+
+// A session is what the server gave with the result of initialize. The one before that has
+// neither id nor version.
+type session struct {
+	id, version string
+	*stream
+}
+
+// A renewal is one attempt to replace a session that the server forgot.
+type renewal struct {
+	lost *session
+	done chan struct{} // closed when err is set
+	err  error
+}
+
+func newStreamable(r *relay, ep *endpoint) *streamable {
+	s := &streamable{r: r, ep: ep}
+	s.current.Store(&session{stream: newStream(r.ctx)})
+	return s
+}
+
+// header returns the headers that the protocol defines for a request in a session (spec 2.12,
+// 2.16).
+func (s *session) header(accept, contentType string) http.Header {
+	h := http.Header{"Accept": {accept}}
+	if contentType != "" {
+		h["Content-Type"] = []string{contentType}
+	}
+	if s.id != "" {
+		h[mcp.HeaderSessionID] = []string{s.id}
+	}
+	if s.version != "" {
+		h[mcp.HeaderProtocolVersion] = []string{s.version}
+	}
+	return h
+}
+
+func (s *streamable) request(ctx context.Context, c *call, sent func()) error {
+	renewed, waited := false, 0
+	for {
+		sess := s.current.Load()
+		if c.isInitialize() {
+			sess = &session{} // it belongs to no session (spec 2.16, 2.18)
+		}
+		err := s.exchange(ctx, c, sess, sent)
+		status := statusOf(err)
+		switch {
+		case c.over():
+			return nil
+		case status == nil:
+			return err
+		case status.session && !renewed:
+			renewed = true
+			if err := s.renew(ctx, sess); err != nil {
+				return fmt.Errorf("the server forgot the session, and a new one could not be had: %w", err)
+			}
+		case didNotRun(status, c) && status.RetryAfter > 0 && status.RetryAfter <= maxRetryAfter && waited < maxRetries:
+			waited++
+			s.r.log.Warn("the server asks to wait before it takes a request", "status", status.Code, "seconds", status.RetryAfter.Seconds())
+			if !sleep(ctx, status.RetryAfter) {
+				return context.Cause(ctx)
+			}
+		default:
+			return err
+		}
+	}
+}
+
+// didNotRun tells whether a request may be sent again after this answer.
+func didNotRun(status *StatusError, c *call) bool {
+	return status.Code == http.StatusTooManyRequests ||
+		status.Code == http.StatusServiceUnavailable && !c.is(mcp.MethodToolsCall)
+}
+
+// exchange posts a call and follows what comes back, until it is answered or can't be.
+func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent func()) error {
+	c.sent.Store(false)
+	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
+	if err != nil {
+		if reach, ok := errors.AsType[*reachError](err); ok && c.sent.Load() {
+			return &lostError{reach.URL, reach.cause}
+		}
+		return err
+	}
+	defer discard(resp.Body)
+	if c.isInitialize() {
+		c.session = sessionID(resp.Header)
+	}
+	kind := mediaType(resp.Header.Get("Content-Type"))
+	switch {
+	case resp.StatusCode/100 != 2:
+		return s.refused(resp, c, sess)
+	case kind == typeEvents:
+		c.heard()
+		return s.follow(ctx, c, sess, resp.Body)
+	case resp.StatusCode == http.StatusAccepted || resp.StatusCode == http.StatusNoContent || resp.ContentLength == 0:
+		return s.elsewhere(ctx, c, sess, resp)
+	}
+	c.heard()
+	memory := s.r.memory.claim()
+	defer memory.release()
+	body, err := readBody(ctx, resp, s.r.cfg.MaxMessage, memory)
+	if err != nil {
+		if _, tooLong := errors.AsType[*tooLongError](err); tooLong {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		return &lostError{s.ep.String(), err}
+	}
+	return s.read(resp, c, body)
+}
+
+// read takes a body that is no event stream. Whatever its content type says, it is the answer if
+// it holds one.
+func (s *streamable) read(resp *http.Response, c *call, body []byte) error {
+	contentType := resp.Header.Get("Content-Type")
+	var reason string
+	switch err := s.r.deliver(body, c); {
+	case c.over():
+		return nil
+	case err == nil:
+		reason = "there is no answer to the request in it"
+	case isHTML(contentType):
+		reason = "with a web page (text/html)"
+	case mediaType(contentType) == typeJSON:
+		reason = "its body is " + err.Error()
+	default:
+		reason = fmt.Sprintf("with content of type %q", contentType)
+	}
+	return &contentError{StatusError{URL: s.ep.String(), Code: resp.StatusCode, Status: resp.Status, ContentType: contentType,
+		Text: excerpt(body, contentType)}, reason}
+}
+
+// elsewhere waits for an answer that was promised for another stream: old servers accept a
+// request with 202 and answer it on the GET stream (spec 2G).
+func (s *streamable) elsewhere(ctx context.Context, c *call, sess *session, resp *http.Response) error {
+	none := &contentError{StatusError{URL: s.ep.String(), Code: resp.StatusCode, Status: resp.Status}, "no answer to the request came with it"}
+	if sess.stream == nil || !sess.opened() {
+		return none
+	}
+	select {
+	case <-c.done:
+		return nil
+	case <-sess.over:
+		return none
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// refused reads an HTTP error. If it holds the server's own JSON-RPC answer that goes to the
+// host, whatever the status (spec 2.50).
+func (s *streamable) refused(resp *http.Response, c *call, sess *session) error {
+	status, body := readStatus(resp)
+	if sess.id != "" {
+		status.session = sessionLost(resp.StatusCode, body, c.id)
+	}
+	if m, err := parse(body); err == nil && m.kind == response && !status.session {
+		_ = s.r.deliver(body, c) // it is JSON
+	}
+	return status
+}
+
+// unknownSession matches what servers say of a session they don't know, where they say it with
+// another status than 404: "Bad Request: No valid session ID provided", "unknown session", …
+var unknownSession = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?i)(unknown|invalid|no valid|not found|missing|expired|terminated|closed|no such)\W+(\w+\W+)?session|session\W+(\w+\W+){0,3}(unknown|invalid|not found|missing|expired|terminated|closed|not exist)`)
+})
+
+// SpeaksOfSession tells whether a 401, with the beginning of its body, is about the session that the
+// request named, and not about authorization: the bridge then asks for a new session.
+func SpeaksOfSession(resp *http.Response, body []byte) bool {
+	return resp.Request != nil && resp.Request.Header.Get(mcp.HeaderSessionID) != "" && unknownSession().Match(body)
+}
+
+// sessionLost tells whether an answer to a request that named a session means that the server
+// does not know it. 404 does (spec 2.18), unless it is the 2026-07-28 way to say that a method is
+// unknown (spec 2.49). Some servers say it in words only.
+func sessionLost(code int, body []byte, id []byte) bool {
+	switch code {
+	case http.StatusNotFound:
+		m, err := parse(append([]byte(nil), body...))
+		var answer struct {
+			Error struct{ Code int }
+		}
+		return !(err == nil && m.kind == response && m.id != nil && idKey(m.id) == idKey(id) &&
+			json.Unmarshal(body, &answer) == nil && answer.Error.Code == mcp.METHOD_NOT_FOUND)
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusServiceUnavailable:
+		return unknownSession().Match(body)
+	}
+	return false
+}
+
+// sessionID returns the session id of a response, "" if it has none that can be sent back (spec
+// 2.15).
+func sessionID(h http.Header) string {
+	id := h.Get(mcp.HeaderSessionID)
+	if strings.ContainsFunc(id, func(c rune) bool { return c < 0x21 || c > 0x7e }) {
+		return ""
+	}
+	return id
+}
+
+func (s *streamable) send(ctx context.Context, m *message, sent func()) error {
+	return s.sendIn(ctx, s.current.Load(), m, sent)
+}
+
+// sendIn posts a notification or a response. Any 2xx settles it (spec 2.06).
+func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent func()) error {
+	resp, err := s.ep.do(ctx, http.MethodPost, nil, m.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
+	if err != nil {
+		return err
+	}
+	defer discard(resp.Body)
+	if resp.StatusCode/100 != 2 {
+		status, _ := readStatus(resp)
+		return status
+	}
+	if m.is(mcp.MethodNotificationInitialized) && sess.start() {
+		s.r.work.Go(func() { s.listen(sess) }) // ends with the session, or when there is no such stream
+	}
+	return nil
+}
+
+func (s *streamable) established(c *call, version string) {
+	old := s.current.Swap(&session{id: c.session, version: version, stream: newStream(s.r.ctx)})
+	if old.id == "" {
+		return
+	}
+	// A host that initializes twice leaves no session behind. Ends within its own bound.
+	s.r.work.Go(func() {
+		ctx, cancel := context.WithTimeout(s.r.ctx, goodbyeLimit)
+		defer cancel()
+		s.end(ctx, old)
+	})
+}
+
+// renew replaces a session that the server forgot, once for all who meet that (spec 2.20). The
+// attempt does not depend on any one of them: it goes on when the first one leaves.
+func (s *streamable) renew(ctx context.Context, lost *session) error {
+	s.mu.Lock()
+	if s.current.Load() != lost {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.renewal == nil || s.renewal.lost != lost || isOpen(s.renewal.done) {
+		n := &renewal{lost: lost, done: make(chan struct{})}
+		s.renewal = n
+		s.r.work.Go(func() { // ends within handshakeLimit
+			defer close(n.done)
+			if n.err = s.replace(lost); errors.Is(n.err, ErrSessionChanged) {
+				s.r.fail(n.err)
+			}
+		})
+	}
+	n := s.renewal
+	s.mu.Unlock()
+	select {
+	case <-n.done:
+		return n.err
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (s *streamable) replace(lost *session) error {
+	s.r.log.Info("the server forgot the session, asking for a new one")
+	var fresh *session
+	err := s.r.handshake.repeat(s.r.ctx, s.r,
+		func(ctx context.Context, c *call) error {
+			if err := s.exchange(ctx, c, &session{}, func() {}); err != nil {
+				return err
+			}
+			fresh = &session{id: c.session, version: lost.version, stream: newStream(s.r.ctx)}
+			return nil
+		},
+		func(ctx context.Context, m *message) error { return s.sendIn(ctx, fresh, m, nil) })
+	if err != nil {
+		if fresh != nil {
+			s.end(s.r.ctx, fresh)
+		}
+		return err
+	}
+	s.current.Store(fresh)
+	lost.stop() // a server may hold the stream of a session open that it has forgotten
+	return nil
+}
+
+func (s *streamable) close(ctx context.Context) {
+	s.end(ctx, s.current.Load())
+}
+
+// end closes a session with DELETE. A server may refuse that (spec 2.34).
+func (s *streamable) end(ctx context.Context, sess *session) {
+	sess.stop()
+	if sess.id == "" {
+		return
+	}
+	resp, err := s.ep.do(ctx, http.MethodDelete, nil, nil, sess.header(typeJSON+", "+typeEvents, ""), nil)
+	if err != nil {
+		s.r.log.Debug("ending the session failed", "error", err)
+		return
+	}
+	discard(resp.Body)
+}
+
+// A tooLongError means that a message is over the limit.
+type tooLongError struct{ size, limit int64 }
+
+func (e *tooLongError) Error() string {
+	if e.size <= 0 {
+		return fmt.Sprintf("the server's answer has more than %d bytes, the limit for one message", e.limit)
+	}
+	return fmt.Sprintf("the server's answer has %d bytes, the limit for one message is %d", e.size, e.limit)
+}
+
+// readBody reads a whole body, and leaves room for a line break behind it.
+func readBody(ctx context.Context, resp *http.Response, limit int64, c *claim) ([]byte, error) {
+	size := resp.ContentLength
+	if size > limit {
+		return nil, &tooLongError{size, limit}
+	}
+	if size < 0 {
+		size = 4 << 10
+	}
+	if size > readBuffer {
+		if err := c.grow(ctx, size); err != nil {
+			return nil, err
+		}
+	}
+	body := make([]byte, 0, size+1)
+	for {
+		n, err := resp.Body.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case err == io.EOF:
+			return body, nil
+		case err != nil:
+			return nil, err
+		case int64(len(body)) > limit:
+			return nil, &tooLongError{0, limit}
+		case len(body) == cap(body):
+			if len(body) >= readBuffer {
+				if err := c.grow(ctx, int64(2*len(body))); err != nil {
+					return nil, err
+				}
+			}
+			body = append(make([]byte, 0, 2*len(body)), body...)
+		}
+	}
+}
+
+// sleep waits, and returns false when ctx is done first.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
