@@ -1,0 +1,79 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+)
+
+// ErrNotWanted means that the server does not ask for authorization.
+var ErrNotWanted = errors.New("the server does not ask for sign-in")
+
+// Login signs in now, whether or not a usable token is at hand.
+func (t *Transport) Login(ctx context.Context) error {
+	c, wanted := challenge{}, false
+	for _, method := range []string{http.MethodPost, http.MethodGet} { // some servers guard only one of them
+		resp, err := probe(ctx, t.client, method, t.cfg.ServerURL)
+		if err != nil {
+			return fmt.Errorf("asking %s how to sign in: %w", display(t.server), err)
+		}
+		if resp.StatusCode == http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != "" {
+			c, _ = bearerChallenge(resp.Header)
+			wanted = true
+			break
+		}
+	}
+	if !wanted {
+		return ErrNotWanted
+	}
+	h := t.token(ctx)
+	n := need{challenge: c, hasChallenge: true, mayAsk: true, mustAsk: true}
+	if h.hasToken() {
+		n.rejected = h.Token.Access
+	}
+	_, err := t.obtain(ctx, n)
+	return err
+}
+
+// Logout forgets the token and the registration, and revokes the token where the server offers
+// that (RFC 7009). The error says if that failed; everything is forgotten all the same.
+func (t *Transport) Logout(ctx context.Context) error {
+	unlock, err := t.cfg.Storage.Lock(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	rec, err := t.cfg.Storage.Load()
+	if err != nil {
+		return err
+	}
+	var trouble error
+	if rec.hasToken() && rec.RevokeURL != "" && rec.Client != nil {
+		trouble = t.revoke(ctx, rec)
+	}
+	if err := t.cfg.Storage.Clear(); err != nil {
+		return err
+	}
+	t.current.Store(&held{Record: &Record{}})
+	return trouble
+}
+
+// revoke revokes the refresh token, with which the server ends the whole grant, and the access
+// token.
+func (t *Transport) revoke(ctx context.Context, rec *Record) error {
+	client := *rec.Client
+	if !client.Registered && t.cfg.ClientID == client.ID {
+		client.Secret = t.cfg.ClientSecret
+	}
+	g := &grant{t, &client, rec.Issuer, rec.TokenURL}
+	if rec.Token.Refresh != "" {
+		if err := g.revoke(ctx, rec.RevokeURL, rec.Token.Refresh, "refresh_token"); err != nil {
+			return fmt.Errorf("revoking the login at %s: %w", rec.Issuer, err)
+		}
+	}
+	if err := g.revoke(ctx, rec.RevokeURL, rec.Token.Access, "access_token"); err != nil {
+		return fmt.Errorf("revoking the token at %s: %w", rec.Issuer, err)
+	}
+	return nil
+}

@@ -1,0 +1,124 @@
+package auth
+
+import (
+	"net/http"
+	"strings"
+)
+
+// A challenge is what a protected resource says in a WWW-Authenticate header: the Bearer
+// challenge's parameters, in lower case, "" for those that are missing (RFC 9110 11.6.1, RFC 6750
+// 3, RFC 9728 5.1).
+type challenge struct {
+	resourceMetadata string
+	scope            string
+	errorCode        string
+	description      string
+}
+
+// bearerChallenge returns the Bearer challenge of a response. A header may come several times,
+// and hold several challenges; ok is false when none of them is Bearer (spec 4.03).
+func bearerChallenge(h http.Header) (c challenge, ok bool) {
+	for _, line := range h.Values("WWW-Authenticate") {
+		for _, one := range parseChallenges(line) {
+			if one.scheme != "bearer" {
+				continue
+			}
+			// Of several Bearer challenges the one that says where to go counts.
+			if found := (challenge{
+				resourceMetadata: one.params["resource_metadata"],
+				scope:            one.params["scope"],
+				errorCode:        one.params["error"],
+				description:      one.params["error_description"],
+			}); !ok || c.resourceMetadata == "" && found.resourceMetadata != "" {
+				c, ok = found, true
+			}
+		}
+	}
+	return c, ok
+}
+
+// A schemeParams is one challenge of any scheme.
+type schemeParams struct {
+	scheme string
+	params map[string]string
+}
+
+// parseChallenges reads a WWW-Authenticate header value. What can't be read is passed over: half a
+// challenge is more use than none.
+func parseChallenges(s string) []schemeParams {
+	var all []schemeParams
+	p := &headerParser{s: s}
+	for {
+		p.skip(" \t,")
+		word := p.token()
+		if word == "" {
+			if p.done() {
+				return all
+			}
+			p.i++ // not a token: no challenge starts here
+			continue
+		}
+		p.skip(" \t")
+		if !p.have('=') { // a scheme
+			all = append(all, schemeParams{strings.ToLower(word), map[string]string{}})
+			continue
+		}
+		p.i++
+		p.skip(" \t")
+		value := p.value()
+		if len(all) > 0 {
+			if name, last := strings.ToLower(word), all[len(all)-1].params; last[name] == "" {
+				last[name] = value
+			}
+		}
+	}
+}
+
+type headerParser struct {
+	s string
+	i int
+}
+
+func (p *headerParser) done() bool       { return p.i >= len(p.s) }
+func (p *headerParser) have(c byte) bool { return !p.done() && p.s[p.i] == c }
+
+func (p *headerParser) skip(set string) {
+	for !p.done() && strings.IndexByte(set, p.s[p.i]) >= 0 {
+		p.i++
+	}
+}
+
+// token reads an RFC 9110 token.
+func (p *headerParser) token() string {
+	from := p.i
+	for !p.done() && isTokenByte(p.s[p.i]) {
+		p.i++
+	}
+	return p.s[from:p.i]
+}
+
+func isTokenByte(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || strings.IndexByte("!#$%&*+-.^_`|~", c) >= 0
+}
+
+// value reads a quoted string or a token. Servers also write single quotes, and URLs without any.
+func (p *headerParser) value() string {
+	if p.done() || p.s[p.i] != '"' && p.s[p.i] != '\'' {
+		from := p.i
+		for !p.done() && strings.IndexByte(" \t,", p.s[p.i]) < 0 {
+			p.i++
+		}
+		return p.s[from:p.i]
+	}
+	quote := p.s[p.i]
+	p.i++
+	var b strings.Builder
+	for ; !p.done() && p.s[p.i] != quote; p.i++ {
+		if p.s[p.i] == '\\' && p.i+1 < len(p.s) {
+			p.i++
+		}
+		b.WriteByte(p.s[p.i])
+	}
+	p.i++ // the closing quote, if there is one
+	return b.String()
+}

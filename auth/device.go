@@ -1,0 +1,118 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+)
+
+// deviceGrant is the grant type of the device authorization grant (RFC 8628 3.4).
+const deviceGrant = "urn:ietf:params:oauth:grant-type:device_code"
+
+// pollInterval is how long to wait between two looks, if the server does not say (RFC 8628 3.2).
+const pollInterval = 5 * time.Second
+
+// signInByDevice lets the user sign in on any device, with a code (RFC 8628).
+func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge, d *discovery) (*Record, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.SignInTimeout, fmt.Errorf("%w (%v)", ErrSignInTimeout, t.cfg.SignInTimeout))
+	defer cancel()
+	if d.server.DeviceEndpoint == "" {
+		return nil, &MetadataError{fmt.Sprintf("the authorization server %s does not offer sign-in by device code", d.server.Issuer)}
+	}
+	if _, err := t.checkURL("device authorization endpoint", d.server.DeviceEndpoint); err != nil {
+		return nil, err
+	}
+	scopes := t.scopesFor(d, c, rec.Scope)
+	client, fresh, err := t.clientFor(ctx, d, rec.Client, "", scopes)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := t.deviceToken(ctx, client, d, scopes)
+	if errors.Is(err, errStale) && client.Registered && !fresh {
+		t.cfg.Log.Warn("the authorization server does not know the client any more, registering anew", "error", err)
+		if err := t.cfg.Storage.Clear(); err != nil {
+			return nil, err
+		}
+		if client, _, err = t.clientFor(ctx, d, nil, "", scopes); err != nil {
+			return nil, err
+		}
+		reply, err = t.deviceToken(ctx, client, d, scopes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	scope := reply.scope
+	if scope == "" {
+		scope = strings.Join(scopes, " ")
+	}
+	return t.newRecord(d, client, &reply.Token, scope), nil
+}
+
+// deviceToken gets a code, tells it, and looks until the user has entered it.
+func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discovery, scopes []string) (*tokenReply, error) {
+	cfg := oauth2.Config{ClientID: client.ID, Scopes: scopes, Endpoint: oauth2.Endpoint{DeviceAuthURL: d.server.DeviceEndpoint}}
+	var options []oauth2.AuthCodeOption
+	if d.resource != "" {
+		options = append(options, oauth2.SetAuthURLParam("resource", d.resource))
+	}
+	if client.AuthMethod == methodPost || client.AuthMethod == methodBasic {
+		options = append(options, oauth2.SetAuthURLParam("client_secret", client.Secret))
+	}
+	started, err := cfg.DeviceAuth(context.WithValue(ctx, oauth2.HTTPClient, t.client), options...)
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {
+		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"))
+		err := &TokenError{refused.Response.StatusCode, code, description}
+		if err.isInvalidClient() {
+			return nil, fmt.Errorf("%w: %w", errStale, err)
+		}
+		return nil, fmt.Errorf("starting the sign-in by device code: %w", err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("starting the sign-in by device code: %w", stripURL(err))
+	}
+	page := started.VerificationURI
+	if _, err := t.checkURL("verification page", page); err != nil {
+		return nil, err
+	}
+	t.cfg.Tell(Event{Kind: DeviceStarted, URL: page, Code: clip(started.UserCode, 40)})
+
+	if !started.Expiry.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, started.Expiry, ErrSignInTimeout)
+		defer cancel()
+	}
+	interval := time.Duration(started.Interval) * time.Second
+	if interval <= 0 {
+		interval = pollInterval
+	}
+	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	for {
+		select {
+		case <-time.After(interval):
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		reply, err := g.ask(ctx, map[string][]string{"grant_type": {deviceGrant}, "device_code": {started.DeviceCode}}, d.resource)
+		refused, ok := errors.AsType[*TokenError](err)
+		switch {
+		case err == nil:
+			return reply, nil
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case !ok: // the network; the code is still good
+		case refused.Code == "authorization_pending":
+		case refused.Code == "slow_down", refused.Status == http.StatusTooManyRequests:
+			interval += 5 * time.Second // RFC 8628 3.5
+		case refused.isTransient() && refused.Code == "":
+		case refused.Code == "access_denied":
+			return nil, &AuthorizationError{refused.Code, refused.Description}
+		default:
+			return nil, fmt.Errorf("signing in by device code: %w", err)
+		}
+	}
+}

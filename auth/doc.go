@@ -1,0 +1,38 @@
+// Package auth authorizes HTTP requests to one remote MCP server with OAuth 2.1.
+//
+// A [Transport] is an http.RoundTripper that adds the bearer token. When the server refuses it, the
+// Transport obtains another, by the first of these that works:
+//
+//	adopt     one that another process has stored meanwhile
+//	refresh   with the refresh token, at the server that issued it
+//	sign in   ask the user
+//
+// and signing in goes through these steps, each in a file of that name:
+//
+//	challenge   what the server's 401 says                         RFC 6750, RFC 9728
+//	discover    who authorizes for it, and how                     RFC 9728, RFC 8414, OpenID Discovery
+//	callback    listen on a loopback port for the way back         RFC 8252
+//	register    become a client: configured, by document, or new   RFC 7591
+//	signin      look at the page in advance, open it, wait         RFC 6749, RFC 7636, RFC 8707, RFC 9207
+//	token       exchange the code                                  RFC 6749
+//	storage     keep the record
+//
+// In place of the browser there is a code for another device (device.go, RFC 8628), and for a
+// machine its own credentials (RFC 6749 4.4, assertion.go for RFC 7523).
+//
+// # What is kept
+//
+// One [Record] a server and identity: the client and the token, bound to the authorization
+// server that gave them. It is replaced as a whole, under a lock between processes that is taken
+// before reading and held until it is saved. So of many requests in many processes that meet a
+// refused token one refreshes it, and the others adopt what it got.
+//
+// # What is not thrown away
+//
+// A login ends only when the authorization server says so in OAuth's own terms. A server error, a
+// web page, a time limit, a missing network leave it as it is.
+//
+// # What is never told
+//
+// No token, code, verifier or secret is in a log, an error, an event or a page.
+package auth

@@ -1,0 +1,291 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// calm is how long after a failed sign-in no other is begun: tabs must not come by the dozen.
+	calm = time.Minute
+
+	// patience is how long another process may hold the lock before the user hears of it.
+	patience = time.Second
+)
+
+// A flight is one attempt to obtain a token. Everybody in this process who needs one shares it.
+type flight struct {
+	mayAsk bool
+	done   chan struct{} // closed when held or err is set
+	held   *held
+	err    error
+}
+
+// A failure is a sign-in that did not work.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// obtain is the only way to a new token. It returns when ctx is done, but the attempt then goes
+// on: its result is not only for this request, and a refresh that is cut off between the
+// server's rotation and our saving loses the login.
+func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
+	for {
+		t.mu.Lock()
+		if h := t.current.Load(); h.hasToken() && h.Token.Access != n.rejected && !h.expired() && !n.mustAsk {
+			t.mu.Unlock()
+			return h, nil // somebody was faster
+		}
+		if n.mayAsk && t.failure.err != nil && time.Since(t.failure.at) < calm {
+			err := t.failure.err
+			t.mu.Unlock()
+			return nil, fmt.Errorf("%w (this was %d s ago; the next try is possible in a minute)", err, int(time.Since(t.failure.at).Seconds()))
+		}
+		f := t.flight
+		if f == nil {
+			f = &flight{mayAsk: n.mayAsk, done: make(chan struct{})}
+			t.flight = f
+			t.work.Go(func() { t.run(f, n) }) // ends with the attempt, or with the Transport
+		}
+		t.mu.Unlock()
+		select {
+		case <-f.done:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+		// An attempt that might not ask must not answer for one that may.
+		if f.err != nil && n.mayAsk && !f.mayAsk {
+			continue
+		}
+		return f.held, f.err
+	}
+}
+
+// run makes one attempt and ends the flight.
+func (t *Transport) run(f *flight, n need) {
+	rec, origin, err := t.attempt(n)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if rec != nil {
+		h := &held{Record: rec, origin: origin}
+		t.current.Store(h)
+		f.held = h
+	}
+	if f.err = err; err == nil {
+		t.failure = failure{}
+	} else if signInFailed(err) {
+		t.failure = failure{err, time.Now()}
+	}
+	t.flight = nil
+	close(f.done)
+}
+
+// A signInError is the failure of a sign-in that began.
+type signInError struct{ error }
+
+func (e signInError) Unwrap() error { return e.error }
+
+func signInFailed(err error) bool {
+	_, ok := errors.AsType[signInError](err)
+	return ok && !errors.Is(err, ErrClosed)
+}
+
+// attempt obtains a token, by the first of these that works: one that another process has stored
+// meanwhile, a refresh, a sign-in. It holds the lock between processes all the while. With an
+// error it may return a record too: what is left of the one in use.
+func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
+	unlock, err := t.lock()
+	if err != nil {
+		return nil, 0, err
+	}
+	defer unlock()
+
+	rec, err := t.cfg.Storage.Load() // again: the holder before us may have changed it
+	if err != nil {
+		return nil, 0, err
+	}
+	if rec == nil {
+		rec = &Record{}
+	}
+	if rec.hasToken() && rec.Token.Access != n.rejected && !rec.Token.expired() && (n.challenge.errorCode != insufficientScope || covers(rec.Scope, n.challenge.scope)) {
+		return rec, fromStorage, nil
+	}
+	if h := t.current.Load(); h.hasToken() && h.origin != fromStorage && !rec.hasToken() {
+		rec = h.Record // what could not be stored
+	}
+
+	var d *discovery
+	if n.hasChallenge || !rec.canRefresh() || t.cfg.ClientCredentials {
+		if d, err = t.discover(t.ctx, n.challenge); err != nil && (!rec.canRefresh() || n.mustAsk || isUntrusted(err)) {
+			return nil, 0, err
+		}
+	}
+	if d != nil && rec.Issuer != "" && rec.Issuer != d.server.Issuer {
+		// Credentials of one authorization server are nothing to another (spec 4.69).
+		t.cfg.Log.Warn("the server names another authorization server than before, so a new sign-in is needed", "before", rec.Issuer, "now", d.server.Issuer)
+		t.cfg.Tell(Event{Kind: IssuerChanged, URL: d.server.Issuer})
+		rec = &Record{}
+	}
+
+	if rec.canRefresh() && !n.mustAsk && !t.cfg.ClientCredentials {
+		switch renewed, err := t.refresh(rec); {
+		case err != nil:
+			return nil, 0, err // a passing failure: everything is kept, and nobody is asked
+		case renewed.hasToken():
+			return renewed, fromRefresh, nil
+		default:
+			rec = renewed
+		}
+	}
+	if t.cfg.ClientCredentials {
+		rec, err := t.clientToken(d, n.challenge)
+		return rec, fromSignIn, err
+	}
+	if !n.mayAsk {
+		return rec, fromStorage, ErrSignInRequired
+	}
+	if d == nil {
+		if d, err = t.discover(t.ctx, n.challenge); err != nil {
+			return nil, 0, err
+		}
+	}
+	signIn := t.signIn
+	if t.cfg.DeviceCode {
+		signIn = t.signInByDevice
+	}
+	if t.asking.Err() != nil {
+		return rec, fromStorage, context.Cause(t.asking)
+	}
+	signed, err := signIn(t.asking, rec, n.challenge, d)
+	if err != nil {
+		return nil, 0, signInError{err}
+	}
+	t.keep(signed)
+	t.cfg.Tell(Event{Kind: SignInDone})
+	return signed, fromSignIn, nil
+}
+
+// isUntrusted tells whether discovery found something, but nothing to be trusted.
+func isUntrusted(err error) bool {
+	_, ok := errors.AsType[*MetadataError](err)
+	return ok
+}
+
+// keep stores a record. If that fails the token is still good for this process.
+func (t *Transport) keep(rec *Record) {
+	if err := t.cfg.Storage.Save(rec); err != nil {
+		t.cfg.Log.Error("the login can't be kept for the next time", "error", err)
+	}
+}
+
+// refresh renews the token of a record. A refusal of the refresh token, or of the client, leaves
+// what is still good: a record without token, or without client. Any other failure is returned as
+// an error, and changes nothing (design: never throw away a login on a transient failure).
+func (t *Transport) refresh(rec *Record) (*Record, error) {
+	client := *rec.Client
+	if !client.Registered {
+		configured := t.configuredClient(&serverMetadata{DocumentClients: true, TokenAuthMethods: []string{client.AuthMethod}}, client.RedirectURI)
+		if configured == nil || configured.ID != client.ID {
+			return &Record{}, nil // the configuration has changed
+		}
+		client = *configured
+	}
+	if client.expired() {
+		return &Record{}, nil // nobody would know us by that secret
+	}
+	scope := ""
+	if len(t.cfg.Scopes) > 0 {
+		scope = rec.Scope // Entra ID wants it said again
+	}
+	g := &grant{t, &client, rec.Issuer, rec.TokenURL}
+	reply, err := g.refresh(t.ctx, rec.Token.Refresh, rec.Resource, scope)
+	if err == nil {
+		renewed := *rec
+		renewed.Token = &reply.Token
+		if reply.scope != "" {
+			renewed.Scope = reply.scope
+		}
+		kept := *rec.Client
+		kept.AuthMethod = client.AuthMethod // the one that worked
+		renewed.Client = &kept
+		t.keep(&renewed) // before it is used: the old one may be void already (spec 4.83)
+		return &renewed, nil
+	}
+	refused, ok := errors.AsType[*TokenError](err)
+	if !ok || refused.isTransient() {
+		return nil, fmt.Errorf("renewing the token: %w", err)
+	}
+	t.cfg.Log.Info("the authorization server refuses to renew the token", "error", err)
+	left := *rec
+	left.Token = nil
+	if refused.isInvalidClient() {
+		if !client.Registered && t.cfg.ClientID != "" {
+			return nil, fmt.Errorf("%w: the configured client %q was refused: %w", ErrClientNotFound, client.ID, err)
+		}
+		left.Client = nil
+	}
+	t.keep(&left)
+	return &left, nil
+}
+
+// clientToken gets a token for the client itself (RFC 6749 4.4).
+func (t *Transport) clientToken(d *discovery, c challenge) (*Record, error) {
+	client := t.configuredClient(&d.server, "")
+	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	scopes := t.scopesFor(d, c, "")
+	form := map[string][]string{"grant_type": {"client_credentials"}}
+	if scopes = without(scopes, offlineAccess); len(scopes) > 0 {
+		form["scope"] = []string{strings.Join(scopes, " ")}
+	}
+	reply, err := g.ask(t.ctx, form, d.resource)
+	if err != nil {
+		if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() {
+			return nil, fmt.Errorf("%w: the configured client %q was refused: %w", ErrClientNotFound, client.ID, err)
+		}
+		return nil, fmt.Errorf("getting a token for the client: %w", err)
+	}
+	scope := reply.scope
+	if scope == "" {
+		scope = strings.Join(scopes, " ")
+	}
+	rec := t.newRecord(d, client, &reply.Token, scope)
+	t.keep(rec)
+	return rec, nil
+}
+
+// lock takes the lock between processes. When that takes long, the user hears what is waited for.
+func (t *Transport) lock() (func(), error) {
+	told := time.AfterFunc(patience, func() {
+		page := ""
+		if holder, ok := t.cfg.Storage.(pageHolder); ok {
+			page = holder.page()
+		}
+		t.cfg.Tell(Event{Kind: SignInElsewhere, URL: page})
+	})
+	defer told.Stop()
+	return t.cfg.Storage.Lock(t.ctx)
+}
+
+// A pageHolder is a Storage that can tell other processes where the user can sign in.
+type pageHolder interface {
+	leavePage(page string) (remove func())
+	page() string
+}
+
+func (t *Transport) leavePage(page string) func() {
+	if holder, ok := t.cfg.Storage.(pageHolder); ok {
+		return holder.leavePage(page)
+	}
+	return func() {}
+}
+
+func contains(scopes []string, scope string) bool { return slices.Contains(scopes, scope) }
+
+func without(scopes []string, scope string) []string {
+	return slices.DeleteFunc(slices.Clone(scopes), func(s string) bool { return s == scope })
+}

@@ -1,0 +1,67 @@
+package auth
+
+import (
+	"time"
+)
+
+// recordVersion is that of the layout of a Record. Files of later layouts are left alone.
+const recordVersion = 1
+
+// A Record is all that is kept about one server, and replaced as a whole, so that a token is
+// never paired with a client or an authorization server that it was not issued to.
+type Record struct {
+	Version   int     `json:"version"`
+	Server    string  `json:"server"` // MCP endpoint without query, for the person reading the file
+	Profile   string  `json:"profile,omitempty"`
+	Issuer    string  `json:"issuer,omitempty"` // authorization server that knows Client and issued Token
+	TokenURL  string  `json:"token_url,omitempty"`
+	RevokeURL string  `json:"revoke_url,omitempty"`
+	Resource  string  `json:"resource,omitempty"` // RFC 8707, sent with every grant
+	Scope     string  `json:"scope,omitempty"`    // granted
+	Client    *Client `json:"client,omitempty"`   // used for Token; a configured one without its secret
+	Token     *Token  `json:"token,omitempty"`
+
+	// File is where List found the record.
+	File string `json:"-"`
+}
+
+// A Client is what the authorization server knows us as.
+type Client struct {
+	ID           string    `json:"id"`
+	Secret       string    `json:"secret,omitempty"`
+	SecretExpiry time.Time `json:"secret_expiry,omitzero"` // zero: never
+	AuthMethod   string    `json:"auth_method"`            // token_endpoint_auth_method (RFC 7591 2)
+	RedirectURI  string    `json:"redirect_uri,omitempty"`
+	Registered   bool      `json:"registered,omitempty"` // dynamically: it may be replaced by another
+}
+
+// expired tells whether the client's secret is of no use any more (spec 4.71).
+func (c *Client) expired() bool {
+	return !c.SecretExpiry.IsZero() && !time.Now().Before(c.SecretExpiry)
+}
+
+// A Token is an access token and what belongs to it.
+type Token struct {
+	Access  string    `json:"access_token"`
+	Refresh string    `json:"refresh_token,omitempty"`
+	Expiry  time.Time `json:"expiry,omitzero"` // zero: unknown, so it is used until it is refused
+}
+
+// expiryMargin is how long before its end a token is not used any more: the request has to
+// arrive, and clocks differ.
+const expiryMargin = 10 * time.Second
+
+// renewMargin is how long before its end a token is renewed, if it lives long enough for that.
+const renewMargin = time.Minute
+
+func (t *Token) expired() bool { return t.endsWithin(expiryMargin) }
+
+func (t *Token) endsWithin(d time.Duration) bool {
+	return !t.Expiry.IsZero() && time.Until(t.Expiry) < d
+}
+
+func (r *Record) hasToken() bool { return r != nil && r.Token != nil && r.Token.Access != "" }
+
+func (r *Record) canRefresh() bool {
+	return r != nil && r.Token != nil && r.Token.Refresh != "" && r.TokenURL != "" && r.Client != nil
+}

@@ -1,0 +1,264 @@
+package auth
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+)
+
+// Storage keeps the Record of one server. Its methods may be called at any time; Save and Clear
+// only by the holder of the lock.
+type Storage interface {
+	// Load returns nil when there is nothing, or nothing that can be read.
+	Load() (*Record, error)
+	// Save replaces the record as a whole.
+	Save(*Record) error
+	// Clear forgets everything. Clearing nothing is no error.
+	Clear() error
+	// Lock excludes other holders, in this process and others, until unlock is called or the
+	// process dies. What was loaded before may be out of date once it returns.
+	Lock(ctx context.Context) (unlock func(), err error)
+}
+
+// HomeVariable names the environment variable that says where logins are kept.
+const HomeVariable = "MCP_BRIDGE_HOME"
+
+// DefaultDir returns the folder where logins are kept: $MCP_BRIDGE_HOME, else the folder
+// mcp-bridge in the user's configuration folder.
+func DefaultDir() (string, error) {
+	if dir := os.Getenv(HomeVariable); dir != "" {
+		return dir, nil
+	}
+	dir, err := os.UserConfigDir()
+	if err != nil {
+		return "", fmt.Errorf("finding a folder for logins (%s can name one): %w", HomeVariable, err)
+	}
+	return filepath.Join(dir, "mcp-bridge"), nil
+}
+
+// An Identity is everything that makes one login another than the next: the server, who signs
+// in, and for what.
+type Identity struct {
+	Server   string // MCP endpoint
+	Profile  string
+	ClientID string // configured client ID or client metadata URL
+	Scopes   []string
+	Resource string
+}
+
+// Identity returns what a login by this configuration is kept under.
+func (c *Config) Identity() Identity {
+	resource := c.Resource
+	if c.OmitResource {
+		resource = "-"
+	}
+	return Identity{c.ServerURL, c.Profile, cmp.Or(c.ClientID, c.ClientMetadataURL), c.Scopes, resource}
+}
+
+// fileName returns the name of the identity's file: the host for people, a hash for everything.
+func (id Identity) fileName() string {
+	host, server := "server", id.Server
+	if u, err := url.Parse(id.Server); err == nil {
+		u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
+		u.User, u.Fragment = nil, ""
+		if u.Port() == "443" && u.Scheme == "https" || u.Port() == "80" && u.Scheme == "http" {
+			u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
+		}
+		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), ""
+		host, server = u.Hostname(), u.String()
+	}
+	sum := sha256.New()
+	for _, part := range []string{server, id.Profile, id.ClientID, strings.Join(id.Scopes, " "), id.Resource} {
+		fmt.Fprintf(sum, "%d:%s,", len(part), part)
+	}
+	host = strings.Map(func(c rune) rune {
+		if c == '.' || c == '-' || '0' <= c && c <= '9' || 'a' <= c && c <= 'z' {
+			return c
+		}
+		return '_'
+	}, host)
+	return host + "-" + hex.EncodeToString(sum.Sum(nil)[:8]) + ".json"
+}
+
+// FileStorage keeps a record in a file of its own, readable by the user only (0600 in a folder of
+// 0700; spec 4.81). The lock is the kernel's, on a file beside: it is free at once when its holder
+// dies, and never on the record itself, which is replaced by renaming.
+type FileStorage struct {
+	Dir      string
+	Identity Identity
+	Log      *slog.Logger // may be nil
+
+	name string // of the file, if it is not to be made from Identity
+}
+
+func (s *FileStorage) path() string {
+	return filepath.Join(s.Dir, cmp.Or(s.name, s.Identity.fileName()))
+}
+
+func (s *FileStorage) Load() (*Record, error) { return loadRecord(s.path(), s.Log) }
+
+// loadRecord reads one file. One that can't be understood is put aside: nobody should have to
+// find and delete it by hand.
+func loadRecord(path string, log *slog.Logger) (*Record, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the login: %w", err)
+	}
+	var r Record
+	if err := json.Unmarshal(text, &r); err != nil || r.Version < 1 {
+		aside := path + ".corrupt"
+		if log != nil {
+			log.Warn("the file of a login can't be read and is put aside", "file", aside)
+		}
+		if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
+		}
+		return nil, nil
+	}
+	if r.Version > recordVersion {
+		return nil, fmt.Errorf("the login in %s was written by a later version of the program", path)
+	}
+	return &r, nil
+}
+
+func (s *FileStorage) Save(r *Record) error {
+	r.Version = recordVersion
+	text, err := json.MarshalIndent(r, "", "\t")
+	if err != nil {
+		return fmt.Errorf("encoding the login: %w", err)
+	}
+	if err := replaceFile(s.path(), append(text, '\n')); err != nil {
+		return fmt.Errorf("saving the login: %w", err)
+	}
+	return nil
+}
+
+func (s *FileStorage) Clear() error {
+	if err := os.Remove(s.path()); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("deleting the login: %w", err)
+	}
+	return nil
+}
+
+func (s *FileStorage) Lock(ctx context.Context) (func(), error) {
+	if err := makeDir(s.Dir); err != nil {
+		return nil, err
+	}
+	lock := flock.New(s.path()+".lock", flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		return nil, fmt.Errorf("locking the login: %w", err)
+	}
+	_ = os.Remove(s.path() + ".page") // left by a holder that was killed
+	return func() { _ = lock.Unlock() }, nil
+}
+
+// leavePage tells others where the user can sign in while this process waits for that, and
+// returns a function that takes it back.
+func (s *FileStorage) leavePage(page string) func() {
+	path := s.path() + ".page"
+	if err := replaceFile(path, []byte(page)); err != nil {
+		return func() {}
+	}
+	return func() { _ = os.Remove(path) }
+}
+
+// page returns what the holder of the lock left, "" if nothing.
+func (s *FileStorage) page() string {
+	text, err := os.ReadFile(s.path() + ".page")
+	if err != nil {
+		return ""
+	}
+	return string(text)
+}
+
+// makeDir makes the folder, or makes an existing one private.
+func makeDir(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return fmt.Errorf("making a folder for logins: %w", err)
+	}
+	info, err := os.Stat(dir)
+	if err != nil {
+		return fmt.Errorf("looking at the folder for logins: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		if err := os.Chmod(dir, 0o700); err != nil {
+			return fmt.Errorf("making the folder for logins private: %w", err)
+		}
+	}
+	return nil
+}
+
+// replaceFile writes a file beside and renames it, so that there is always the old one or the
+// new one.
+func replaceFile(path string, text []byte) (err error) {
+	if err := makeDir(filepath.Dir(path)); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp") // mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// List returns the records in a folder, those of later layouts left out.
+func List(dir string) ([]*Record, error) {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the folder of logins: %w", err)
+	}
+	var all []*Record
+	for _, entry := range entries {
+		path := filepath.Join(dir, entry.Name())
+		if filepath.Ext(path) != ".json" {
+			continue
+		}
+		if r, err := loadRecord(path, nil); err == nil && r != nil {
+			r.File = path
+			all = append(all, r)
+		}
+	}
+	return all, nil
+}
+
+// StorageOf returns the storage that List found a record in.
+func StorageOf(r *Record) Storage {
+	return &FileStorage{Dir: filepath.Dir(r.File), name: filepath.Base(r.File)}
+}

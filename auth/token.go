@@ -1,0 +1,309 @@
+package auth
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"mime"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
+)
+
+// A grant is one request to the token endpoint, by a client at an authorization server. The
+// exchange of a code is oauth2.Config's; other grants go through clientcredentials.Config, the
+// one part of x/oauth2 that lets grant_type and the other parameters be chosen and still parses the
+// answer: oauth2's own refresh can't send resource, keeps its first context, and can't be told
+// that a token was refused.
+type grant struct {
+	t        *Transport
+	client   *Client
+	issuer   string
+	tokenURL string
+}
+
+// exchange exchanges an authorization code.
+func (g *grant) exchange(ctx context.Context, code, verifier, resource string) (*tokenReply, error) {
+	return g.ask(ctx, url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "code_verifier": {verifier}, "redirect_uri": {g.client.RedirectURI},
+	}, resource)
+}
+
+// refresh renews a token. Where resource is refused it is left out: Entra ID wants it once only.
+func (g *grant) refresh(ctx context.Context, token, resource, scope string) (*tokenReply, error) {
+	form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {token}}
+	if scope != "" {
+		form.Set("scope", scope)
+	}
+	reply, err := g.ask(ctx, form, resource)
+	if refused, ok := errors.AsType[*TokenError](err); ok && resource != "" && refused.Status == http.StatusBadRequest &&
+		refused.Code != "" && !refused.isInvalidGrant() && !refused.isInvalidClient() && !refused.isTransient() {
+		g.t.cfg.Log.Info("the token endpoint refuses a refresh with a resource, trying without")
+		if again, err := g.ask(ctx, form, ""); err == nil {
+			return again, nil
+		}
+	}
+	if err == nil && reply.Refresh == "" {
+		reply.Refresh = token // it stays good (RFC 6749 6)
+	}
+	return reply, err
+}
+
+// ask sends a grant, and again with the secret in the body if the server takes it there only: many
+// say that they take it in the header too.
+func (g *grant) ask(ctx context.Context, form url.Values, resource string) (*tokenReply, error) {
+	reply, err := g.askOnce(ctx, form, resource)
+	if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() && g.client.AuthMethod == methodBasic {
+		post := *g.client
+		post.AuthMethod = methodPost
+		second := *g
+		second.client = &post
+		if again, err := second.askOnce(ctx, form, resource); err == nil {
+			*g.client = post
+			return again, nil
+		}
+	}
+	return reply, err
+}
+
+func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (*tokenReply, error) {
+	if _, err := g.t.checkURL("token endpoint", g.tokenURL); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	params := url.Values{"client_id": {g.client.ID}} // in the body whatever the method: some servers look only there
+	for name, values := range form {
+		params[name] = values
+	}
+	if resource != "" {
+		params.Set("resource", resource) // spec 4.75
+	}
+	cfg := clientcredentials.Config{ClientID: g.client.ID, TokenURL: g.tokenURL, EndpointParams: params, AuthStyle: oauth2.AuthStyleInParams}
+	switch g.client.AuthMethod {
+	case methodPost:
+		cfg.ClientSecret = g.client.Secret
+	case methodBasic:
+		cfg.ClientSecret, cfg.AuthStyle = g.client.Secret, oauth2.AuthStyleInHeader
+	case methodKey:
+		signed, err := assertion(g.t.cfg.ClientKey, g.client.ID, g.issuer)
+		if err != nil {
+			return nil, err
+		}
+		params.Set("client_assertion_type", assertionType)
+		params.Set("client_assertion", signed)
+	}
+	shim := &tokenShim{base: g.t.client.Transport}
+	client := *g.t.client
+	client.Transport = shim
+	token, err := cfg.Token(context.WithValue(ctx, oauth2.HTTPClient, &client))
+	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {
+		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"))
+		return nil, &TokenError{refused.Response.StatusCode, code, description}
+	}
+	switch {
+	case shim.refused != nil:
+		return nil, shim.refused
+	case err != nil:
+		// What x/oauth2 says of a reply that it can't parse may quote it, tokens and all.
+		if shim.replied {
+			return nil, &TokenError{Status: http.StatusOK, Description: "the reply holds no token"}
+		}
+		return nil, stripURL(err)
+	case !strings.EqualFold(token.Type(), "bearer"):
+		return nil, &TokenError{Status: http.StatusOK, Description: "the token is of type " + strconv.Quote(clip(token.Type(), 40)) + ", which can't be used"}
+	}
+	scope, _ := token.Extra("scope").(string)
+	return &tokenReply{Token{token.AccessToken, token.RefreshToken, shim.expiry}, scope}, nil
+}
+
+// A tokenReply is what the token endpoint gave.
+type tokenReply struct {
+	Token
+	scope string // granted, "" if it is what was asked for
+}
+
+// The refusals that mean something for what is kept (RFC 6749 5.2), and those that mean nothing.
+
+func (e *TokenError) isInvalidGrant() bool {
+	return e.Code == "invalid_grant" || e.Code == "invalid_refresh_token"
+}
+
+func (e *TokenError) isInvalidClient() bool {
+	return e.Code == "invalid_client" || e.Code == "unauthorized_client" || e.Code == "" && e.Status == http.StatusUnauthorized
+}
+
+func (e *TokenError) isTransient() bool {
+	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status == http.StatusNotFound ||
+		e.Status/100 == 3 || e.Status == http.StatusOK || e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == "slow_down"
+}
+
+// A tokenShim makes the odd replies of token endpoints such as x/oauth2 can read: times as strings
+// or fractions, forms in place of JSON, and a 200 that holds an error.
+type tokenShim struct {
+	base    http.RoundTripper
+	replied bool
+	expiry  time.Time
+	refused *TokenError
+}
+
+func (s *tokenShim) RoundTrip(req *http.Request) (*http.Response, error) {
+	req.Header.Set("Accept", "application/json") // RoundTrippers may not, but this request is ours alone
+	resp, err := s.base.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	s.replied = true
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	resp.Body.Close()
+	if err != nil {
+		s.replied = false
+		return nil, err
+	}
+	if resp.StatusCode/100 == 2 {
+		body = s.read(resp, body)
+	}
+	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	return resp, nil
+}
+
+// read takes the expiry out of a reply and returns the rest as JSON.
+func (s *tokenShim) read(resp *http.Response, body []byte) []byte {
+	members := map[string]any{}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	if decoder.Decode(&members) != nil {
+		form, err := url.ParseQuery(strings.TrimSpace(string(body)))
+		if err != nil || form.Get("access_token") == "" && form.Get("error") == "" {
+			s.refused = &TokenError{Status: resp.StatusCode, Description: "the reply holds no token"}
+			return body
+		}
+		members = map[string]any{}
+		for name := range form {
+			members[name] = form.Get(name)
+		}
+	}
+	if code, ok := members["error"].(string); ok && code != "" {
+		description, _ := members["error_description"].(string)
+		s.refused = &TokenError{resp.StatusCode, clip(code, 100), clip(description, longestText)}
+	}
+	s.expiry = expiry(members["expires_in"])
+	delete(members, "expires_in")
+	for name, value := range members {
+		if value == nil {
+			delete(members, name)
+		}
+	}
+	text, err := json.Marshal(members)
+	if err != nil {
+		return body
+	}
+	resp.Header.Set("Content-Type", "application/json")
+	return text
+}
+
+// expiry returns when a token ends that lives for so many seconds: a number or a string of one. What
+// is 0 or less ends at once; what is missing or no number is not known, and returned as zero.
+func expiry(expiresIn any) time.Time {
+	var text string
+	switch v := expiresIn.(type) {
+	case json.Number:
+		text = v.String()
+	case string:
+		text = strings.TrimSpace(v)
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(seconds) {
+		return time.Time{}
+	}
+	const century = 100 * 365 * 24 * 3600
+	return time.Now().Add(time.Duration(min(max(seconds, 0), century) * float64(time.Second))).UTC().Round(0)
+}
+
+// revoke tells the server that a token is not used any more (RFC 7009 2.1). It does what it can.
+func (g *grant) revoke(ctx context.Context, revokeURL, token, hint string) error {
+	if _, err := g.t.checkURL("revocation endpoint", revokeURL); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	form := url.Values{"token": {token}, "token_type_hint": {hint}, "client_id": {g.client.ID}}
+	switch g.client.AuthMethod {
+	case methodPost:
+		form.Set("client_secret", g.client.Secret)
+	case methodKey:
+		signed, err := assertion(g.t.cfg.ClientKey, g.client.ID, g.issuer)
+		if err != nil {
+			return err
+		}
+		form.Set("client_assertion_type", assertionType)
+		form.Set("client_assertion", signed)
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, revokeURL, strings.NewReader(form.Encode()))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	if g.client.AuthMethod == methodBasic {
+		credentials := url.QueryEscape(g.client.ID) + ":" + url.QueryEscape(g.client.Secret) // RFC 6749 2.3.1
+		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
+	}
+	resp, err := g.t.client.Do(req)
+	if err != nil {
+		return stripURL(err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode/100 != 2 {
+		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxDocument)) // what there is will do
+		code, description := oauthError(body, resp.Header.Get("Content-Type"))
+		return &TokenError{resp.StatusCode, code, description}
+	}
+	return nil
+}
+
+// longestText is how many bytes of a server's text are quoted.
+const longestText = 200
+
+// oauthError reads an OAuth error, and the gist of what is none.
+func oauthError(body []byte, contentType string) (code, description string) {
+	var e struct {
+		Code        string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if json.Unmarshal(body, &e) == nil && e.Code != "" {
+		return clip(e.Code, 100), clip(e.Description, longestText)
+	}
+	if form, err := url.ParseQuery(string(body)); err == nil && form.Get("error") != "" {
+		return clip(form.Get("error"), 100), clip(form.Get("error_description"), longestText)
+	}
+	if kind, _, _ := mime.ParseMediaType(contentType); kind == "text/html" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
+		return "", "a web page instead of an OAuth answer"
+	}
+	return "", clip(string(body), longestText)
+}
+
+// clip shortens a server's text to one line of at most n bytes.
+func clip(text string, n int) string {
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(c rune) bool { return c <= ' ' || c == 0x7f }), " ")
+	if len(text) > n {
+		text = strings.ToValidUTF8(text[:n-len("…")], "") + "…"
+	}
+	return text
+}
+
+// stripURL returns the error of a request without its URL, which may hold a code or a state.
+func stripURL(err error) error {
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return wrapped.Err
+	}
+	return err
+}
