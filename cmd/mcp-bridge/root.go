@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"mcp-bridge/bridge"
+
+	"github.com/spf13/cobra"
+)
+
+// newRootCommand returns the command line of mcp-bridge. It sets *begun when the arguments turn
+// out to be good, and what follows is the command's own doing.
+func newRootCommand(begun *bool) *cobra.Command {
+	// The 5 s that cobra makes a Windows user wait who starts the program from Explorer come
+	// with a look at all processes, on each start.
+	cobra.MousetrapHelpText = ""
+
+	var o options
+	root := &cobra.Command{
+		Use:           "mcp-bridge URL",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		// Anything that names no command is the root command's own argument, and checked there.
+		Args: cobra.ArbitraryArgs,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+		SuggestionsMinimumDistance: 2,
+		PersistentPreRun:           func(*cobra.Command, []string) { *begun = true },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if o.version {
+				fmt.Fprintln(cmd.OutOrStdout(), "mcp-bridge", versionText())
+				return nil
+			}
+			if err := o.complete(cmd, args); err != nil {
+				return err
+			}
+			return relay(cmd.Context(), &o, cmd.InOrStdin(), cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	o.register(root.Flags())
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(sayHelp)
+	completeFlags(root)
+	root.SetHelpCommand(helpCommand())
+	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), demoCommand(), completionCommand())
+	return root
+}
+
+// helpCommand returns the command that does what --help does. It takes the place of cobra's own,
+// which answers the name of an unknown command with success and help.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Print the help of mcp-bridge, or of a command",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			about, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return usageError{fmt.Errorf("there is no command %q", args[0])}
+			}
+			return about.Help()
+		},
+	}
+}
+
+// relay connects in and out with the server that o names, until one of them ends.
+func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer) error {
+	log, flush := newLogger(o, stderr)
+	defer flush()
+
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	if f, ok := out.(*os.File); ok {
+		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
+	}
+
+	cfg := bridge.Config{
+		URL:             o.url,
+		Transport:       o.transport,
+		Header:          o.requestHeader(),
+		HTTPClient:      newHTTPClient(o, log),
+		MaxMessage:      o.maxMessage,
+		MaxInFlight:     o.maxInFlight,
+		ResponseTimeout: o.responseTimeout,
+		Logger:          log,
+	}
+	login, err := o.newAuthTransport(cfg.HTTPClient.Transport, log, stderr)
+	if err != nil {
+		return err
+	}
+	if login != nil {
+		defer login.Close()
+		cfg.HTTPClient.Transport = login
+		cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
+	}
+	err = bridge.Run(ctx, in, out, cfg)
+	if err == nil && errors.Is(context.Cause(ctx), bridge.ErrOutputClosed) {
+		err = bridge.ErrOutputClosed
+	}
+	if err != nil {
+		log.Error(explain(err))
+		return loggedError{err}
+	}
+	return nil
+}

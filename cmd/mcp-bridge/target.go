@@ -1,0 +1,79 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// setURL checks args, which should be the server's URL alone.
+func (o *options) setURL(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 || strings.TrimSpace(args[0]) == "" {
+		return usageError{errors.New("the server's URL is missing, as in: mcp-bridge https://example.com/mcp")}
+	}
+	given := strings.TrimSpace(args[0])
+	if !strings.Contains(given, "://") {
+		return usageError{noURL(cmd, given)}
+	}
+	if len(args) > 1 {
+		return usageError{tooMany(cmd, args)}
+	}
+	u, err := url.Parse(given)
+	if err != nil {
+		return usageError{fmt.Errorf("broken URL: %w", withoutURL(err))}
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return usageError{fmt.Errorf("the URL has to begin with https:// or http://, not with %s://", u.Scheme)}
+	}
+	if u.Hostname() == "" {
+		return usageError{errors.New("the URL has no host")}
+	}
+	if u.Scheme == "http" && !o.allowHTTP && !isLoopback(u.Hostname()) {
+		return usageError{fmt.Errorf("plain http to %s could be read and changed on its way; use https, or --allow-http if you trust the network", u.Host)}
+	}
+	o.url = given
+	return nil
+}
+
+// noURL says what may be wrong with an argument that is no URL.
+func noURL(cmd *cobra.Command, arg string) error {
+	if similar := cmd.SuggestionsFor(arg); len(similar) > 0 {
+		return fmt.Errorf("%q is neither a URL nor a command; did you mean 'mcp-bridge %s'?", arg, similar[0])
+	}
+	if strings.ContainsAny(arg, "./:") && !strings.Contains(arg, " ") {
+		return fmt.Errorf("the URL has no scheme; did you mean https://%s?", arg)
+	}
+	return fmt.Errorf("%q is neither a URL nor a command", arg)
+}
+
+// tooMany says that there are arguments beside the URL. They may well be parts of a header that
+// lost its quotes on the way from the host's configuration, so they are not shown then.
+func tooMany(cmd *cobra.Command, args []string) error {
+	if cmd.Flags().Changed("header") {
+		return errors.New("there are arguments beside the URL; " +
+			"if a header was taken apart at its spaces, put its value into a variable: --header 'NAME:${VAR}'")
+	}
+	return fmt.Errorf("unexpected argument %q after the URL", args[1])
+}
+
+// isLoopback tells whether host names this machine's loopback interface.
+func isLoopback(host string) bool {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Unmap().IsLoopback()
+}
+
+// withoutURL returns an error of [url.Parse] without the URL, which may hold a password.
+func withoutURL(err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		return e.Err
+	}
+	return err
+}
