@@ -2,9 +2,11 @@ package auth
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 
@@ -23,9 +25,6 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 	defer cancel()
 	if d.server.DeviceEndpoint == "" {
 		return nil, &MetadataError{fmt.Sprintf("the authorization server %s does not offer sign-in by device code", d.server.Issuer)}
-	}
-	if _, err := t.checkURL("device authorization endpoint", d.server.DeviceEndpoint); err != nil {
-		return nil, err
 	}
 	scopes := t.scopesFor(d, c, rec.Scope)
 	client, fresh, err := t.clientFor(ctx, d, rec.Client, "", scopes)
@@ -55,25 +54,24 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 
 // deviceToken gets a code, tells it, and looks until the user has entered it.
 func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discovery, scopes []string) (*tokenReply, error) {
-	cfg := oauth2.Config{ClientID: client.ID, Scopes: scopes, Endpoint: oauth2.Endpoint{DeviceAuthURL: d.server.DeviceEndpoint}}
-	var options []oauth2.AuthCodeOption
+	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	form := url.Values{}
+	if len(scopes) > 0 {
+		form.Set("scope", strings.Join(scopes, " "))
+	}
 	if d.resource != "" {
-		options = append(options, oauth2.SetAuthURLParam("resource", d.resource))
+		form.Set("resource", d.resource)
 	}
-	if client.AuthMethod == methodPost || client.AuthMethod == methodBasic {
-		options = append(options, oauth2.SetAuthURLParam("client_secret", client.Secret))
-	}
-	started, err := cfg.DeviceAuth(context.WithValue(ctx, oauth2.HTTPClient, t.client), options...)
-	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {
-		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"))
-		err := &TokenError{refused.Response.StatusCode, code, description}
-		if err.isInvalidClient() {
-			return nil, fmt.Errorf("%w: %w", errStale, err)
-		}
-		return nil, fmt.Errorf("starting the sign-in by device code: %w", err)
+	body, err := g.post(ctx, "device authorization endpoint", d.server.DeviceEndpoint, form)
+	if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() {
+		return nil, fmt.Errorf("%w: %w", errStale, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("starting the sign-in by device code: %w", stripURL(err))
+		return nil, fmt.Errorf("starting the sign-in by device code: %w", err)
+	}
+	var started oauth2.DeviceAuthResponse
+	if err := json.Unmarshal(body, &started); err != nil || started.DeviceCode == "" {
+		return nil, errors.New("starting the sign-in by device code: the reply holds no code")
 	}
 	page := started.VerificationURI
 	if _, err := t.checkURL("verification page", page); err != nil {
@@ -90,7 +88,6 @@ func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discover
 	if interval <= 0 {
 		interval = pollInterval
 	}
-	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
 	for {
 		select {
 		case <-time.After(interval):

@@ -3,7 +3,6 @@ package auth
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -95,12 +94,9 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 	case methodBasic:
 		cfg.ClientSecret, cfg.AuthStyle = g.client.Secret, oauth2.AuthStyleInHeader
 	case methodKey:
-		signed, err := assertion(g.t.cfg.ClientKey, g.client.ID, g.issuer)
-		if err != nil {
+		if err := g.assert(params); err != nil {
 			return nil, err
 		}
-		params.Set("client_assertion_type", assertionType)
-		params.Set("client_assertion", signed)
 	}
 	shim := &tokenShim{base: g.t.client.Transport}
 	client := *g.t.client
@@ -229,44 +225,62 @@ func expiry(expiresIn any) time.Time {
 	return time.Now().Add(time.Duration(min(max(seconds, 0), century) * float64(time.Second))).UTC().Round(0)
 }
 
-// revoke tells the server that a token is not used any more (RFC 7009 2.1). It does what it can.
+// revoke tells the server that a token is not used any more (RFC 7009 2.1).
 func (g *grant) revoke(ctx context.Context, revokeURL, token, hint string) error {
-	if _, err := g.t.checkURL("revocation endpoint", revokeURL); err != nil {
-		return err
+	_, err := g.post(ctx, "revocation endpoint", revokeURL, url.Values{"token": {token}, "token_type_hint": {hint}})
+	return err
+}
+
+// post sends a form to an endpoint that is not the token endpoint, but knows the client in the same
+// ways, and returns the body of the answer. A refusal is a TokenError.
+func (g *grant) post(ctx context.Context, what, endpoint string, form url.Values) ([]byte, error) {
+	if _, err := g.t.checkURL(what, endpoint); err != nil {
+		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	form := url.Values{"token": {token}, "token_type_hint": {hint}, "client_id": {g.client.ID}}
+	form.Set("client_id", g.client.ID)
 	switch g.client.AuthMethod {
 	case methodPost:
 		form.Set("client_secret", g.client.Secret)
 	case methodKey:
-		signed, err := assertion(g.t.cfg.ClientKey, g.client.ID, g.issuer)
-		if err != nil {
-			return err
+		if err := g.assert(form); err != nil {
+			return nil, err
 		}
-		form.Set("client_assertion_type", assertionType)
-		form.Set("client_assertion", signed)
 	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, revokeURL, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form.Encode()))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
 	if g.client.AuthMethod == methodBasic {
-		credentials := url.QueryEscape(g.client.ID) + ":" + url.QueryEscape(g.client.Secret) // RFC 6749 2.3.1
-		req.Header.Set("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte(credentials)))
+		req.SetBasicAuth(url.QueryEscape(g.client.ID), url.QueryEscape(g.client.Secret)) // RFC 6749 2.3.1
 	}
 	resp, err := g.t.client.Do(req)
 	if err != nil {
-		return stripURL(err)
+		return nil, stripURL(err)
 	}
 	defer resp.Body.Close()
-	if resp.StatusCode/100 != 2 {
-		body, _ := io.ReadAll(io.LimitReader(resp.Body, maxDocument)) // what there is will do
-		code, description := oauthError(body, resp.Header.Get("Content-Type"))
-		return &TokenError{resp.StatusCode, code, description}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
+	if err != nil {
+		return nil, err
 	}
+	if resp.StatusCode/100 != 2 {
+		code, description := oauthError(body, resp.Header.Get("Content-Type"))
+		return nil, &TokenError{resp.StatusCode, code, description}
+	}
+	return body, nil
+}
+
+// assert adds the proof that the client has its key (RFC 7523 2.2).
+func (g *grant) assert(form url.Values) error {
+	signed, err := assertion(g.t.cfg.ClientKey, g.client.ID, g.issuer)
+	if err != nil {
+		return err
+	}
+	form.Set("client_assertion_type", assertionType)
+	form.Set("client_assertion", signed)
 	return nil
 }
 
