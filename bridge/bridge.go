@@ -42,7 +42,11 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	input := make(chan error, 1)
 	// Ends with the input.
 	go func() { input <- readLines(in, r.cfg.MaxMessage, r.fromHost, r.fromHostTooLong) }()
-	r.work.Go(r.runLane) // ends when the relay takes no more input
+	r.work.Go(r.runLane)    // ends when the relay takes no more input
+	r.work.Go(r.watchClock) // ends with the relay
+	if cfg.KeepAlive > 0 {
+		r.work.Go(func() { r.keepAlive(cfg.KeepAlive) }) // ends with the relay
+	}
 
 	limit := DrainLimit
 	select {
@@ -76,8 +80,8 @@ func newRelay(out io.Writer, cfg Config) (*relay, error) {
 	}
 	r := &relay{
 		cfg:      cfg,
-		log:      cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)),
-		secrets:  headerSecrets(cfg.Header),
+		log:      slog.New(hidingHandler{cmp.Or(cfg.Logger, slog.New(slog.DiscardHandler)).Handler(), ep.secrets}),
+		secrets:  ep.secrets,
 		endpoint: ep,
 		out:      newOutput(out),
 		lane:     make(chan outgoing, laneLength),
@@ -88,6 +92,7 @@ func newRelay(out io.Writer, cfg Config) (*relay, error) {
 
 		laneEmpty: make(chan struct{}),
 	}
+	r.memory.congested, r.out.eased = r.out.congested, r.memory.eased
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	switch cfg.Transport {
 	case TransportHTTP:
@@ -95,7 +100,9 @@ func newRelay(out io.Writer, cfg Config) (*relay, error) {
 	case TransportSSE:
 		r.server = newHTTPSSE(r, ep)
 	default:
-		r.server = &detecting{http: newStreamable(r, ep), old: newHTTPSSE(r, ep)}
+		d := &detecting{http: newStreamable(r, ep), old: newHTTPSSE(r, ep)}
+		d.http.detecting = true
+		r.server = d
 	}
 	return r, nil
 }
@@ -143,7 +150,7 @@ func (r *relay) leave() {
 	go func() { // ends when the host has read the answers
 		defer close(answered)
 		for _, c := range r.calls.all() {
-			r.calls.settle(c, r.explain(c, errStopped))
+			r.giveUp(c, errStopped)
 		}
 	}()
 	bound := time.NewTimer(leaveLimit)

@@ -6,12 +6,14 @@ import (
 	"sync"
 )
 
-// A budget bounds how many bytes of long messages are in memory while they arrive or wait for the
-// host to read. When it is used up, only the oldest claim may go on, so that there is always
-// one message that gets finished and written: a host that stops reading makes the bridge stop
-// reading from the server, and loses nothing.
+// A budget bounds how many bytes of long messages are in memory while the host does not read. When
+// it is used up, only the oldest claim may go on, so that there is always one message that gets
+// finished and written: a host that stops reading makes the bridge stop reading from the server,
+// and loses nothing. While the host keeps up nobody waits, or a message that the server does not
+// finish would stop all others.
 type budget struct {
-	limit int64
+	limit     int64
+	congested func() bool // a message waits for the host; nil stands for always
 
 	mu      sync.Mutex
 	used    int64
@@ -39,7 +41,7 @@ func (c *claim) grow(ctx context.Context, n int64) error {
 	b := c.of
 	for {
 		b.mu.Lock()
-		if b.used+n-c.n <= b.limit || len(b.claims) == 0 || b.claims[0] == c {
+		if b.used+n-c.n <= b.limit || len(b.claims) == 0 || b.claims[0] == c || b.congested != nil && !b.congested() {
 			if c.n == 0 {
 				b.claims = append(b.claims, c)
 			}
@@ -69,6 +71,20 @@ func (c *claim) release() {
 	b.used -= c.n
 	c.n = 0
 	b.claims = slices.DeleteFunc(b.claims, func(other *claim) bool { return other == c })
+	b.wake()
+}
+
+// wake lets those who wait look again. The caller holds mu.
+func (b *budget) wake() {
 	close(b.changed)
 	b.changed = make(chan struct{})
+}
+
+// eased is called when the host has taken all that there was.
+func (b *budget) eased() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used > b.limit/2 { // else nobody waits
+		b.wake()
+	}
 }

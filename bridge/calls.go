@@ -33,6 +33,9 @@ type call struct {
 	// is a result.
 	session string
 
+	// renewed is set when the call has met a lost session before.
+	renewed bool
+
 	// trouble is what came in place of an answer, for the error that tells so.
 	trouble string
 
@@ -41,6 +44,17 @@ type call struct {
 }
 
 func (c *call) isInitialize() bool { return c.is(mcp.MethodInitialize) }
+
+// onlyReads tells whether the request does nothing a second time that it did not do the first.
+func (c *call) onlyReads() bool {
+	switch mcp.MCPMethod(c.method) {
+	case mcp.MethodPing, mcp.MethodToolsList, mcp.MethodPromptsList, mcp.MethodPromptsGet, mcp.MethodResourcesList,
+		mcp.MethodResourcesTemplatesList, mcp.MethodResourcesRead, mcp.MethodCompletionComplete, mcp.MethodSetLogLevel,
+		mcp.MethodResourcesSubscribe, mcp.MethodResourcesUnsubscribe:
+		return true
+	}
+	return false
+}
 
 // heard stops the clock: the first byte of an answer has come.
 func (c *call) heard() {
@@ -95,6 +109,13 @@ func (t *calls) all() []*call {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return slices.Collect(maps.Values(t.open))
+}
+
+// any tells whether a call waits for its answer.
+func (t *calls) any() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open) > 0
 }
 
 // settle answers the call, unless somebody was faster or message is nil: then it is over without

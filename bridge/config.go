@@ -49,6 +49,10 @@ type Config struct {
 	// ResponseTimeout is how long the first byte of an answer may take. 0 means no limit.
 	ResponseTimeout time.Duration
 
+	// KeepAlive is how long nothing may be under way before the server is pinged. 0 means that it
+	// is not pinged.
+	KeepAlive time.Duration
+
 	// InputEnded, if set, is called when the input has ended or ctx is done: whoever works for
 	// requests under way may give up what would take long.
 	InputEnded func()

@@ -34,6 +34,9 @@ func (d *detecting) request(ctx context.Context, c *call, sent func()) error {
 	}
 	d.http.r.log.Debug("the server refuses streamable HTTP, trying HTTP+SSE", "error", first)
 	if _, err := d.old.connect(ctx); err != nil {
+		if status := statusOf(first); wholeJSON(status.body) {
+			_ = d.http.r.deliver(status.body, c) // it is JSON
+		}
 		// What the server said first is the likelier cause.
 		return fmt.Errorf("%w (nor does it speak HTTP+SSE: %w)", first, err)
 	}
@@ -60,4 +63,5 @@ func (d *detecting) send(ctx context.Context, m *message, sent func()) error {
 }
 
 func (d *detecting) established(c *call, version string) { d.chosen().established(c, version) }
+func (d *detecting) reopen()                             { d.chosen().reopen() }
 func (d *detecting) close(ctx context.Context)           { d.chosen().close(ctx) }

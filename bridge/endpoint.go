@@ -11,6 +11,8 @@ import (
 	"net/url"
 	"strings"
 	"sync/atomic"
+
+	"github.com/mark3labs/mcp-go/mcp"
 )
 
 // maxRedirects is how many redirects in a row are followed.
@@ -18,17 +20,22 @@ const maxRedirects = 5
 
 // An endpoint is the URL that a server is reached at, and what goes along with each request.
 type endpoint struct {
-	client *http.Client
-	header http.Header // the user's
-	at     atomic.Pointer[url.URL]
+	client  *http.Client
+	header  http.Header // the user's
+	secrets *secrets
+	at      atomic.Pointer[url.URL]
 }
 
 func newEndpoint(cfg *Config) (*endpoint, error) {
 	at, err := url.Parse(cfg.URL)
-	if err != nil {
-		return nil, fmt.Errorf("parsing the server's URL: %w", err)
+	if wrapped, ok := errors.AsType[*url.Error](err); ok {
+		return nil, fmt.Errorf("parsing the server's URL: %w", wrapped.Err) // without the URL
 	}
-	e := &endpoint{client: &http.Client{}, header: cfg.Header}
+	header := cfg.Header.Clone()
+	for _, name := range []string{"Accept", "Content-Type", "Content-Length", mcp.HeaderSessionID, mcp.HeaderProtocolVersion, mcp.HeaderLastEventID} {
+		header.Del(name) // the protocol's own, also where it wants none
+	}
+	e := &endpoint{client: &http.Client{}, header: header, secrets: newSecrets(cfg.Header, at)}
 	if cfg.HTTPClient != nil {
 		*e.client = *cfg.HTTPClient
 	}

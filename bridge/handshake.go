@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -20,10 +22,12 @@ const handshakeLimit = 30 * time.Second
 // session without the host noticing (spec 2.19).
 type handshake struct {
 	mu           sync.Mutex
-	initialize   []byte // the host's request
-	initialized  []byte // the host's notification
-	version      string // protocol revision of the result, "" before there is one
-	capabilities []byte // of the server, raw JSON
+	initialize   []byte            // the host's request
+	initialized  []byte            // the host's notification
+	version      string            // protocol revision of the result, "" before there is one
+	capabilities []byte            // of the server, raw JSON
+	level        []byte            // the last logging/setLevel that succeeded
+	subscribed   map[string][]byte // resources/subscribe that succeeded, by URI
 	repeats      int
 }
 
@@ -47,6 +51,30 @@ func (h *handshake) confirm(notification []byte) {
 	h.initialized = notification
 }
 
+// sets tells whether a request changes what the server keeps for the session.
+func sets(m *message) bool {
+	return m.is(mcp.MethodSetLogLevel) || m.is(mcp.MethodResourcesSubscribe) || m.is(mcp.MethodResourcesUnsubscribe)
+}
+
+// set keeps such a request, after it succeeded.
+func (h *handshake) set(m *message) {
+	var params struct{ URI string }
+	_ = json.Unmarshal(m.params, &params) // no URI: the server took it, so it is kept as it is
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	switch {
+	case m.is(mcp.MethodSetLogLevel):
+		h.level = m.raw
+	case m.is(mcp.MethodResourcesUnsubscribe):
+		delete(h.subscribed, params.URI)
+	default:
+		if h.subscribed == nil {
+			h.subscribed = make(map[string][]byte)
+		}
+		h.subscribed[params.URI] = m.raw
+	}
+}
+
 // agreed returns the protocol revision that host and server agreed on, "" before they did.
 func (h *handshake) agreed() string {
 	h.mu.Lock()
@@ -66,38 +94,22 @@ func (h *handshake) wantsErrorIDs() bool {
 func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.Context, *call) error, send func(context.Context, *message) error) error {
 	h.mu.Lock()
 	kept, initialized, version, capabilities := h.initialize, h.initialized, h.version, h.capabilities
-	h.repeats++
-	id := strconv.Quote("mcp-bridge-initialize-" + strconv.Itoa(h.repeats))
+	settings := slices.Collect(maps.Values(h.subscribed))
+	if h.level != nil {
+		settings = append(settings, h.level)
+	}
 	h.mu.Unlock()
 	if kept == nil {
 		return errors.New("there was no initialize to repeat")
 	}
-	m, err := parse(bytes.Clone(kept))
-	if err != nil {
-		return err
-	}
-	if m, err = parse(m.withID([]byte(id))); err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeoutCause(ctx, handshakeLimit, &timeoutError{handshakeLimit})
 	defer cancel()
-	var got *message
-	c := r.newCall(ctx, m, func([]byte) {})
-	defer c.cancel(nil)
-	c.onResult = func(m *message) { got = m }
-	if !r.calls.add(c) {
-		return fmt.Errorf("the id %s is taken", id)
-	}
-	err = request(c.ctx, c)
-	r.calls.settle(c, nil)
+	got, err := h.ask(ctx, r, kept, request)
 	if err != nil {
 		return err
 	}
-	if got == nil {
-		return errors.New("the server refused to initialize a new session")
-	}
 	var result initializeResult
-	if err := json.Unmarshal(got.result, &result); err != nil {
+	if err := json.Unmarshal(got, &result); err != nil {
 		return fmt.Errorf("reading the result of initialize: %w", err)
 	}
 	if result.Version != version || !equalJSON(result.Capabilities, capabilities) {
@@ -106,10 +118,67 @@ func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.C
 	if initialized == nil {
 		return nil // the host will send it
 	}
-	if m, err = parse(bytes.Clone(initialized)); err != nil {
+	m, err := parse(bytes.Clone(initialized))
+	if err != nil {
 		return err
 	}
-	return send(ctx, m)
+	if err := send(ctx, m); err != nil {
+		return err
+	}
+	for _, raw := range settings {
+		if _, err := h.ask(ctx, r, raw, request); err != nil {
+			r.log.Warn("what was set in the lost session can't be set in the new one", "error", err)
+		}
+	}
+	for _, list := range changeable(capabilities) {
+		r.out.write(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/%s/list_changed"}`, list))
+	}
+	return nil
+}
+
+// ask sends a request that the host has sent before, under an id of our own, and returns the
+// result.
+func (h *handshake) ask(ctx context.Context, r *relay, raw []byte, request func(context.Context, *call) error) ([]byte, error) {
+	h.mu.Lock()
+	h.repeats++
+	id := strconv.Quote("mcp-bridge-" + strconv.Itoa(h.repeats))
+	h.mu.Unlock()
+	m, err := parse(bytes.Clone(raw))
+	if err != nil {
+		return nil, err
+	}
+	if m, err = parse(m.withID([]byte(id))); err != nil {
+		return nil, err
+	}
+	var result []byte
+	c := r.newCall(ctx, m, func([]byte) {})
+	defer c.cancel(nil)
+	c.onResult = func(m *message) { result = bytes.Clone(m.result) }
+	if !r.calls.add(c) {
+		return nil, fmt.Errorf("the id %s is taken", id)
+	}
+	err = request(c.ctx, c)
+	r.calls.settle(c, nil)
+	if err == nil && result == nil {
+		err = fmt.Errorf("the server refused %s", m.method)
+	}
+	return result, err
+}
+
+// changeable returns the lists whose changes a server announces, by its capabilities: in a new
+// session they may be others.
+func changeable(capabilities []byte) []string {
+	var has map[string]struct {
+		ListChanged bool `json:"listChanged"`
+	}
+	_ = json.Unmarshal(capabilities, &has) // what can't be read announces nothing
+	var lists []string
+	for _, list := range []string{"tools", "prompts", "resources"} {
+		if has[list].ListChanged {
+			lists = append(lists, list)
+		}
+	}
+	return lists
 }
 
 // equalJSON compares two JSON texts by what they mean.

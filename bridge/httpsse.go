@@ -71,7 +71,7 @@ func (s *httpSSE) exchange(ctx context.Context, l *connection, c *call, sent fun
 		if c.over() {
 			return nil
 		}
-		return &lostError{s.ep.String(), l.err}
+		return &lostError{URL: s.ep.String(), cause: l.err}
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -84,7 +84,7 @@ func (s *httpSSE) post(ctx context.Context, l *connection, m *message, sent func
 	resp, err := s.ep.do(ctx, http.MethodPost, l.post, m.raw, header, sent)
 	if err != nil {
 		if reach, ok := errors.AsType[*reachError](err); ok && via != nil && via.sent.Load() {
-			return &lostError{reach.URL, reach.cause}
+			return &lostError{URL: reach.URL, cause: reach.cause, early: true}
 		}
 		return err
 	}
@@ -92,7 +92,7 @@ func (s *httpSSE) post(ctx context.Context, l *connection, m *message, sent func
 	if resp.StatusCode/100 == 2 {
 		return nil
 	}
-	status, body := readStatus(resp)
+	status, body := s.ep.readStatus(resp)
 	status.session = resp.StatusCode == http.StatusNotFound
 	if answer, err := parse(body); err == nil && answer.kind == response && via != nil && !status.session {
 		_ = s.r.deliver(body, via) // it is JSON
@@ -165,7 +165,7 @@ func (s *httpSSE) open(again bool) (*connection, error) {
 		reconnect := s.conn == l && s.agreed && !s.finished
 		s.mu.Unlock()
 		if reconnect {
-			s.r.log.Warn("the server ended the event stream, and the session with it", "error", s.r.secrets.hide(l.err.Error()))
+			s.r.log.Warn("the server ended the event stream, and the session with it", "error", l.err)
 			s.reconnect()
 		}
 	})
@@ -212,7 +212,7 @@ func (s *httpSSE) listen(ctx context.Context, l *connection, ready chan<- error)
 	}
 	defer resp.Body.Close()
 	if kind := mediaType(resp.Header.Get("Content-Type")); resp.StatusCode/100 != 2 || kind != typeEvents {
-		status, _ := readStatus(resp)
+		status, _ := s.ep.readStatus(resp)
 		return fail(status)
 	}
 	memory := s.r.memory.claim()
@@ -249,6 +249,7 @@ func (s *httpSSE) resolve(endpoint string) (*url.URL, error) {
 	if !sameOrigin(base, post) {
 		return nil, fmt.Errorf("%s names %s as its endpoint, which is another origin: refused", display(base), display(post))
 	}
+	s.r.secrets.addURL(post) // it names the session
 	return post, nil
 }
 
@@ -260,6 +261,14 @@ func (s *httpSSE) reconnect() {
 		if _, err := s.connect(s.r.ctx); err == nil || errors.Is(err, ErrSessionChanged) {
 			return
 		}
+	}
+}
+
+func (s *httpSSE) reopen() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.conn != nil {
+		s.conn.cancel() // what is under way on it gets an error, and a new one is made
 	}
 }
 

@@ -27,7 +27,9 @@ func readLines(in io.Reader, limit int64, line func([]byte), tooLong func(id []b
 		text := bytes.Clone(part)
 		var over *idFinder
 		size := int64(len(part))
+		torn := false // a CR stands at the end of one part, its LF in the next
 		for errors.Is(err, bufio.ErrBufferFull) {
+			torn = part[len(part)-1] == '\r'
 			part, err = r.ReadSlice('\n')
 			size += int64(len(part))
 			if over == nil && size > limit+2 { // a CR and an LF are no part of the message
@@ -41,14 +43,18 @@ func readLines(in io.Reader, limit int64, line func([]byte), tooLong func(id []b
 				text = append(text, part...)
 			}
 		}
-		text = bytes.TrimSuffix(bytes.TrimSuffix(text, []byte("\n")), []byte("\r"))
+		size -= int64(len(part) - len(trimBreak(part)))
+		if torn && string(part) == "\n" {
+			size--
+		}
+		text = trimBreak(text)
+		if over == nil && size > limit {
+			over = new(idFinder)
+			over.Write(text)
+		}
 		switch {
 		case over != nil:
 			tooLong(over.ID(), size)
-		case int64(len(text)) > limit:
-			over = new(idFinder)
-			over.Write(text)
-			tooLong(over.ID(), int64(len(text)))
 		case len(bytes.TrimSpace(text)) > 0:
 			line(text)
 		}
@@ -59,4 +65,9 @@ func readLines(in io.Reader, limit int64, line func([]byte), tooLong func(id []b
 			return err
 		}
 	}
+}
+
+// trimBreak returns a line without its line break.
+func trimBreak(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }

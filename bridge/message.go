@@ -83,7 +83,7 @@ func (m *message) object(s *scanner) bool {
 		value := s.b[start:end:end]
 		switch string(plain(key)) {
 		case "jsonrpc":
-			version = string(plain(value)) == "2.0"
+			version = value[0] == '"' && string(plain(value)) == "2.0"
 		case "id":
 			hasID, m.idAt, m.idEnd, m.id = true, start, end, nil
 			if c := value[0]; c == '"' || c == '-' || '0' <= c && c <= '9' {
@@ -99,7 +99,7 @@ func (m *message) object(s *scanner) bool {
 		case "result":
 			m.result = value
 		case "error":
-			m.failed = true
+			m.failed = string(value) != "null" // some libraries write both members
 		}
 	})
 	switch {

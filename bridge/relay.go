@@ -23,6 +23,9 @@ const (
 	// before it.
 	takenLimit = 5 * time.Second
 
+	// flushPause is how long a cancellation waits for its request to have left.
+	flushPause = time.Millisecond
+
 	// maxHeld is how many requests of the server are kept for a host that is not ready yet.
 	maxHeld = 64
 
@@ -35,7 +38,7 @@ const (
 type relay struct {
 	cfg       Config
 	log       *slog.Logger
-	secrets   secrets
+	secrets   *secrets
 	out       *output
 	calls     calls
 	order     order
@@ -164,6 +167,9 @@ func (r *relay) acceptCall(m *message, answer func([]byte)) {
 			t.pass()
 		}
 	}
+	if sets(m) {
+		c.onResult = func(*message) { r.handshake.set(m) }
+	}
 	r.work.Go(func() { r.call(c, t) }) // ends when the call is answered or its context is done
 }
 
@@ -172,17 +178,23 @@ func (r *relay) call(c *call, t *turn) {
 	defer c.cancel(nil)
 	defer t.pass()
 	err := r.send(c, t)
-	switch {
-	case c.over():
+	if c.over() {
 		return
-	case r.calls.isCancelled(c):
-		r.calls.settle(c, nil)
-	default:
-		r.calls.settle(c, r.explain(c, err))
 	}
+	r.giveUp(c, err)
 	if _, late := errors.AsType[*timeoutError](err); late && c.sent.Load() && !c.isInitialize() {
 		r.tellCancelled(c, err.Error())
 	}
+}
+
+// giveUp ends a call that gets no answer from the server: with an error, unless the host has
+// cancelled it.
+func (r *relay) giveUp(c *call, err error) {
+	if r.calls.isCancelled(c) {
+		r.calls.settle(c, nil)
+		return
+	}
+	r.calls.settle(c, r.explain(c, err))
 }
 
 // send sends a call when it is its turn, and waits for its answer.
@@ -256,7 +268,7 @@ func (r *relay) tellCancelled(c *call, reason string) {
 		err = r.server.send(ctx, m, nil)
 	}
 	if err != nil {
-		r.log.Debug("a cancellation did not reach the server", "error", r.secrets.hide(err.Error()))
+		r.log.Debug("a cancellation did not reach the server", "error", err)
 	}
 }
 
@@ -289,6 +301,10 @@ func (r *relay) sendNext(m outgoing) {
 	if !m.wait(r.ctx) {
 		return
 	}
+	if m.is(mcp.MethodNotificationCancelled) {
+		// net/http says that a request was written a moment before it has left its buffer.
+		sleep(r.ctx, flushPause)
+	}
 	taken := make(chan struct{})
 	r.work.Go(func() { // ends with the HTTP exchange
 		defer close(taken)
@@ -298,7 +314,7 @@ func (r *relay) sendNext(m outgoing) {
 			}
 		})
 		if err != nil && r.ctx.Err() == nil {
-			r.log.Warn("the server did not take a message of the host's", "kind", m.what(), "error", r.secrets.hide(err.Error()))
+			r.log.Warn("the server did not take a message of the host's", "kind", m.what(), "error", err)
 		}
 	})
 	limit := time.NewTimer(takenLimit)
@@ -321,7 +337,7 @@ func (r *relay) toHost(message []byte) {
 // one that belongs to no call.
 func (r *relay) take(raw []byte, via *call) {
 	if err := r.deliver(raw, via); err != nil {
-		text := excerpt(raw, "")
+		text := r.secrets.excerpt(raw, "")
 		r.log.Warn("the server sent what is no message", "error", err)
 		if via != nil {
 			via.trouble = fmt.Sprintf("an event that is %v: %s", err, text)
@@ -353,9 +369,9 @@ func (r *relay) deliver(raw []byte, via *call) error {
 	case notification:
 		r.out.write(m.raw)
 	default:
-		r.log.Warn("the server sent what is no JSON-RPC message", "text", r.secrets.hide(excerpt(raw, "")))
+		r.log.Warn("the server sent what is no JSON-RPC message", "text", r.secrets.excerpt(raw, ""))
 		if via != nil {
-			via.trouble = "what is no JSON-RPC message: " + excerpt(raw, "")
+			via.trouble = "what is no JSON-RPC message: " + r.secrets.excerpt(raw, "")
 		}
 	}
 	return nil
@@ -368,7 +384,7 @@ func (r *relay) respond(m *message, via *call) {
 	if c == nil || c.over() {
 		r.log.Warn("the server answered a request that does not wait for an answer")
 		if via != nil && via != c {
-			via.trouble = "an answer to another request: " + excerpt(m.raw, "")
+			via.trouble = "an answer to another request: " + r.secrets.excerpt(m.raw, "")
 		}
 		return
 	}

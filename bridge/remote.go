@@ -22,6 +22,10 @@ type remote interface {
 	// established is told of the result of an initialize call before the host is.
 	established(c *call, version string)
 
+	// reopen ends the stream of the server's own messages and opens it again: the connection may
+	// be dead.
+	reopen()
+
 	// close ends the session.
 	close(ctx context.Context)
 }
@@ -33,6 +37,7 @@ type StatusError struct {
 	Status      string // such as "502 Bad Gateway"
 	ContentType string
 	Text        string        // what the server said, shortened
+	body        []byte        // all of it
 	RetryAfter  time.Duration // what the server asked for, 0 if it didn't
 	session     bool          // the server does not know the session that was named
 }
@@ -55,11 +60,11 @@ func (e *StatusError) Error() string {
 const longestErrorBody = 1 << 20
 
 // readStatus reads an HTTP error, and returns its body too.
-func readStatus(resp *http.Response) (*StatusError, []byte) {
+func (e *endpoint) readStatus(resp *http.Response) (*StatusError, []byte) {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, longestErrorBody)) // what came before it broke is the best there is
 	contentType := resp.Header.Get("Content-Type")
 	return &StatusError{URL: display(resp.Request.URL), Code: resp.StatusCode, Status: resp.Status, ContentType: contentType,
-		Text: excerpt(body, contentType), RetryAfter: retryAfter(resp.Header)}, body
+		Text: e.secrets.excerpt(body, contentType), RetryAfter: retryAfter(resp.Header), body: body}, body
 }
 
 // retryAfter returns what a Retry-After header asks for, in either of its forms (RFC 9110 10.2.3).
@@ -93,6 +98,7 @@ func (e *contentError) Error() string {
 type lostError struct {
 	URL   string
 	cause error
+	early bool // nothing of an answer had come
 }
 
 func (e *lostError) Error() string {
@@ -134,9 +140,8 @@ var (
 func (r *relay) explain(c *call, err error) []byte {
 	var data answerData
 	if status := statusOf(err); status != nil {
-		data = answerData{URL: status.URL, HTTPStatus: status.Code, ContentType: status.ContentType, Body: status.Text,
+		data = answerData{URL: status.URL, HTTPStatus: status.Code, ContentType: clip(r.secrets.hide(status.ContentType), 100), Body: status.Text,
 			RetryAfter: int(status.RetryAfter.Round(time.Second) / time.Second)}
-		data.Body = r.secrets.hide(data.Body)
 	}
 	text := err.Error()
 	if c.trouble != "" {

@@ -50,10 +50,11 @@ type eventReader struct {
 	// The event being read.
 	name, newID string
 	hasID       bool
-	lines       int    // of data
-	size        int64  // of data
-	from, to    int    // where in buf the data stands, if it is one line
-	joined      []byte // the data, if it is several
+	lines       int   // of data
+	size        int64 // of data
+	inBuf       bool  // the data is one line so far, and stands in buf[from:to]
+	from, to    int
+	joined      []byte // the data otherwise
 	over        *idFinder
 }
 
@@ -128,30 +129,39 @@ func (e *eventReader) field(from, to int) {
 
 // add takes a line of data. A single one stays where it is.
 func (e *eventReader) add(from, to int) {
+	if e.lines > 0 {
+		e.size++ // the line break between two lines
+	}
+	if e.size += int64(to - from); e.size > e.limit && e.over == nil {
+		e.giveUp()
+	}
 	e.lines++
-	e.size += int64(to - from)
 	switch {
 	case e.over != nil:
 		e.over.Write(e.buf[from:to])
-	case e.size > e.limit:
-		e.giveUp()
-		e.over.Write(e.buf[from:to])
 	case e.lines == 1:
-		e.from, e.to = from, to
-	case e.lines == 2:
-		e.joined = append(append(e.joined[:0], e.buf[e.from:e.to]...), '\n')
-		e.joined = append(e.joined, e.buf[from:to]...)
+		e.from, e.to, e.inBuf = from, to, true
 	default:
+		e.unpin()
 		e.joined = append(append(e.joined, '\n'), e.buf[from:to]...)
 	}
 }
 
-// giveUp keeps only the id of an event that is over the limit.
+// unpin takes the data out of buf.
+func (e *eventReader) unpin() {
+	if e.inBuf {
+		e.joined = append(e.joined[:0], e.buf[e.from:e.to]...)
+		e.inBuf = false
+	}
+}
+
+// giveUp keeps only the id of an event that turns out to be over the limit, and of what has come of
+// it so far.
 func (e *eventReader) giveUp() {
 	kept := e.data()
 	e.over = new(idFinder)
 	e.over.Write(kept)
-	e.joined = nil
+	e.inBuf, e.joined = false, nil
 }
 
 // data returns what was kept of the event's data so far.
@@ -159,7 +169,7 @@ func (e *eventReader) data() []byte {
 	switch {
 	case e.lines == 0 || e.over != nil:
 		return nil
-	case e.lines == 1:
+	case e.inBuf:
 		// The line end behind the data was consumed, so its place is free for another one.
 		return e.buf[e.from:e.to:min(e.to+1, len(e.buf))]
 	}
@@ -175,7 +185,7 @@ func (e *eventReader) dispatch() (event, bool) {
 	if e.hasID || e.lines > 0 {
 		e.events++
 	}
-	e.name, e.hasID, e.lines, e.size, e.over = "", false, 0, 0, nil
+	e.name, e.hasID, e.lines, e.size, e.inBuf, e.over = "", false, 0, 0, false, nil
 	return ev, ev.over != nil || len(bytes.TrimSpace(ev.data)) > 0
 }
 
@@ -314,8 +324,11 @@ func (e *eventReader) await() (int, error) {
 
 // room makes room behind end: by moving what is still needed to the front, or by a larger buffer.
 func (e *eventReader) room() error {
+	if e.inBuf && e.pos-e.to > readBuffer {
+		e.unpin() // so much has come behind it that is no data
+	}
 	keep := e.pos
-	if e.lines == 1 && e.over == nil {
+	if e.inBuf {
 		keep = e.from
 	}
 	buf := e.buf

@@ -7,6 +7,8 @@ import (
 	"io"
 	"math/rand/v2"
 	"net/http"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -30,6 +32,9 @@ type stream struct {
 	stop    context.CancelFunc
 	started atomic.Bool
 	over    chan struct{} // closed when it is known that nothing more will come on it
+
+	mu    sync.Mutex
+	abort context.CancelFunc // ends the connection that is open now
 }
 
 func newStream(ctx context.Context) *stream {
@@ -43,6 +48,27 @@ func (s *stream) start() bool { return s.started.CompareAndSwap(false, true) }
 // opened tells whether the stream is open or being opened.
 func (s *stream) opened() bool { return s.started.Load() && !isOpen(s.over) }
 
+// interrupt ends the connection that the stream has now; another one is opened in its place.
+func (s *stream) interrupt() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.abort != nil {
+		s.abort()
+	}
+}
+
+// connection returns the context of the stream's next connection.
+func (s *stream) connection() context.Context {
+	ctx, abort := context.WithCancel(s.ctx)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.abort != nil {
+		s.abort() // of the last one, which has ended
+	}
+	s.abort = abort
+	return ctx
+}
+
 // listen keeps the GET stream open, for messages that belong to no request, until the session
 // ends or the server turns out not to offer it. It is best effort and never touches the requests.
 func (s *streamable) listen(sess *session) {
@@ -50,9 +76,10 @@ func (s *streamable) listen(sess *session) {
 	var at position
 	for failures := 0; ; failures++ {
 		began, had := time.Now(), 0
-		body, err := s.get(sess.ctx, sess, at.id)
+		ctx := sess.connection()
+		body, err := s.get(ctx, sess, at.id)
 		if err == nil {
-			had, err = s.pump(sess.ctx, body, &at, nil)
+			had, err = s.pump(ctx, body, &at, nil)
 			body.Close()
 		}
 		if sess.ctx.Err() != nil {
@@ -62,7 +89,7 @@ func (s *streamable) listen(sess *session) {
 			s.r.log.Debug("the server offers no stream of its own messages", "status", status.Code)
 			if at.opened && status.Code == http.StatusNotFound && sess.id != "" { // it did before: the session is gone
 				if err := s.renew(sess.ctx, sess); err != nil && sess.ctx.Err() == nil {
-					s.r.log.Warn("the server forgot the session", "error", s.r.secrets.hide(err.Error()))
+					s.r.log.Warn("the server forgot the session", "error", err)
 				}
 			}
 			return
@@ -71,7 +98,11 @@ func (s *streamable) listen(sess *session) {
 			failures = 0
 		}
 		s.r.log.Debug("the server's stream ended, opening it again", "error", err)
-		if !sleep(sess.ctx, at.delay(failures)) {
+		delay := at.delay(failures)
+		if status := statusOf(err); status != nil {
+			delay = max(delay, min(status.RetryAfter, time.Hour))
+		}
+		if !sleep(sess.ctx, delay) {
 			return
 		}
 	}
@@ -122,7 +153,7 @@ func (s *streamable) get(ctx context.Context, sess *session, lastID string) (io.
 	kind := mediaType(resp.Header.Get("Content-Type"))
 	if resp.StatusCode/100 != 2 {
 		defer discard(resp.Body)
-		status, _ := readStatus(resp)
+		status, _ := s.ep.readStatus(resp)
 		status.session = status.Code == http.StatusNotFound && sess.id != ""
 		return nil, status
 	}
@@ -144,7 +175,7 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 	var linger *time.Timer
 	for had := 0; ; had++ {
 		ev, err := events.next()
-		at.id, at.retry = events.id, events.retry
+		at.id, at.retry = resumable(events.id), events.retry
 		if err != nil {
 			if via != nil {
 				had = events.events
@@ -165,6 +196,14 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 	}
 }
 
+// resumable returns an event id if a header can carry it, else "".
+func resumable(id string) string {
+	if strings.ContainsFunc(id, func(c rune) bool { return c < ' ' && c != '\t' || c == 0x7f }) {
+		return ""
+	}
+	return id
+}
+
 // follow reads the event stream that answers a call, and resumes it where it broke, until the
 // answer has come (spec 2.29–2.33).
 func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io.ReadCloser) error {
@@ -175,9 +214,9 @@ func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
 		case at.id == "":
-			return &lostError{s.ep.String(), plainEnd(err)}
+			return &lostError{URL: s.ep.String(), cause: plainEnd(err)}
 		case failures == maxResumes:
-			return &lostError{s.ep.String(), fmt.Errorf("and could not be resumed: %w", plainEnd(err))}
+			return &lostError{URL: s.ep.String(), cause: fmt.Errorf("and could not be resumed: %w", plainEnd(err))}
 		}
 		if !sleep(ctx, at.delay(failures)) {
 			return context.Cause(ctx)
@@ -191,7 +230,7 @@ func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io
 				failures = -1
 			}
 		} else if status := statusOf(err); status != nil && !passing(status.Code) {
-			return &lostError{s.ep.String(), fmt.Errorf("and could not be resumed: %w", err)}
+			return &lostError{URL: s.ep.String(), cause: fmt.Errorf("and could not be resumed: %w", err)}
 		}
 	}
 	return nil

@@ -24,13 +24,17 @@ const (
 	// that with Retry-After, unless it asks for too much.
 	maxRetryAfter = 10 * time.Second
 	maxRetries    = 3
+
+	// repeatDelay is how long to wait before a request that met a network error is sent again.
+	repeatDelay = 200 * time.Millisecond
 )
 
 // A streamable is a server reached over streamable HTTP, revisions 2025-03-26 to 2025-11-25.
 type streamable struct {
-	r       *relay
-	ep      *endpoint
-	current atomic.Pointer[session] // never nil
+	r         *relay
+	ep        *endpoint
+	detecting bool                    // an old server may say in JSON-RPC too that it does not take POST
+	current   atomic.Pointer[session] // never nil
 
 	mu      sync.Mutex
 	renewal *renewal // under way, or the last one
@@ -73,7 +77,7 @@ func (s *session) header(accept, contentType string) http.Header {
 }
 
 func (s *streamable) request(ctx context.Context, c *call, sent func()) error {
-	renewed, waited := false, 0
+	repeated, waited := false, 0
 	for {
 		sess := s.current.Load()
 		if c.isInitialize() {
@@ -81,13 +85,21 @@ func (s *streamable) request(ctx context.Context, c *call, sent func()) error {
 		}
 		err := s.exchange(ctx, c, sess, sent)
 		status := statusOf(err)
+		if _, lost := errors.AsType[*lostError](err); lost {
+			status = nil // it is about the attempt to resume; the request itself was taken
+		}
 		switch {
 		case c.over():
 			return nil
+		case mayRepeat(err, c) && !repeated:
+			repeated = true
+			if !sleep(ctx, repeatDelay) {
+				return context.Cause(ctx)
+			}
 		case status == nil:
 			return err
-		case status.session && !renewed:
-			renewed = true
+		case status.session:
+			c.renewed = true
 			if err := s.renew(ctx, sess); err != nil {
 				return fmt.Errorf("the server forgot the session, and a new one could not be had: %w", err)
 			}
@@ -103,6 +115,17 @@ func (s *streamable) request(ctx context.Context, c *call, sent func()) error {
 	}
 }
 
+// mayRepeat tells whether a request that met a network error may be sent again: if it did not get
+// out, or if nothing came back, and it only reads. That is how a connection ends that the server
+// closed while it was idle, and how a server that restarts looks.
+func mayRepeat(err error, c *call) bool {
+	if lost, ok := errors.AsType[*lostError](err); ok {
+		return lost.early && c.onlyReads()
+	}
+	_, unsent := errors.AsType[*reachError](err)
+	return unsent
+}
+
 // didNotRun tells whether a request may be sent again after this answer.
 func didNotRun(status *StatusError, c *call) bool {
 	return status.Code == http.StatusTooManyRequests ||
@@ -115,7 +138,7 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
 	if err != nil {
 		if reach, ok := errors.AsType[*reachError](err); ok && c.sent.Load() {
-			return &lostError{reach.URL, reach.cause}
+			return &lostError{URL: reach.URL, cause: reach.cause, early: true}
 		}
 		return err
 	}
@@ -144,7 +167,7 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &lostError{s.ep.String(), err}
+		return &lostError{URL: s.ep.String(), cause: err}
 	}
 	return s.read(resp, c, body)
 }
@@ -167,7 +190,7 @@ func (s *streamable) read(resp *http.Response, c *call, body []byte) error {
 		reason = fmt.Sprintf("with content of type %q", contentType)
 	}
 	return &contentError{StatusError{URL: s.ep.String(), Code: resp.StatusCode, Status: resp.Status, ContentType: contentType,
-		Text: excerpt(body, contentType)}, reason}
+		Text: s.r.secrets.excerpt(body, contentType)}, reason}
 }
 
 // elsewhere waits for an answer that was promised for another stream: old servers accept a
@@ -190,11 +213,11 @@ func (s *streamable) elsewhere(ctx context.Context, c *call, sess *session, resp
 // refused reads an HTTP error. If it holds the server's own JSON-RPC answer that goes to the
 // host, whatever the status (spec 2.50).
 func (s *streamable) refused(resp *http.Response, c *call, sess *session) error {
-	status, body := readStatus(resp)
-	if sess.id != "" {
+	status, body := s.ep.readStatus(resp)
+	if sess.id != "" && !c.renewed {
 		status.session = sessionLost(resp.StatusCode, body, c.id)
 	}
-	if m, err := parse(body); err == nil && m.kind == response && !status.session {
+	if m, err := parse(body); err == nil && m.kind == response && !status.session && !(m.id == nil && s.detecting && c.isInitialize()) {
 		_ = s.r.deliver(body, c) // it is JSON
 	}
 	return status
@@ -241,6 +264,18 @@ func sessionID(h http.Header) string {
 }
 
 func (s *streamable) send(ctx context.Context, m *message, sent func()) error {
+	sess := s.current.Load()
+	err := s.sendIn(ctx, sess, m, sent)
+	status := statusOf(err)
+	if status == nil || sess.id == "" || status.Code != http.StatusNotFound {
+		return err
+	}
+	if m.kind == response || m.is(mcp.MethodNotificationCancelled) {
+		return err // what it is about has gone with the session
+	}
+	if err := s.renew(ctx, sess); err != nil {
+		return err
+	}
 	return s.sendIn(ctx, s.current.Load(), m, sent)
 }
 
@@ -252,7 +287,7 @@ func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent
 	}
 	defer discard(resp.Body)
 	if resp.StatusCode/100 != 2 {
-		status, _ := readStatus(resp)
+		status, _ := s.ep.readStatus(resp)
 		return status
 	}
 	if m.is(mcp.MethodNotificationInitialized) && sess.start() {
@@ -262,6 +297,7 @@ func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent
 }
 
 func (s *streamable) established(c *call, version string) {
+	s.r.secrets.add(c.session)
 	old := s.current.Swap(&session{id: c.session, version: version, stream: newStream(s.r.ctx)})
 	if old.id == "" {
 		return
@@ -307,9 +343,13 @@ func (s *streamable) replace(lost *session) error {
 	var fresh *session
 	err := s.r.handshake.repeat(s.r.ctx, s.r,
 		func(ctx context.Context, c *call) error {
+			if !c.isInitialize() {
+				return s.exchange(ctx, c, fresh, func() {})
+			}
 			if err := s.exchange(ctx, c, &session{}, func() {}); err != nil {
 				return err
 			}
+			s.r.secrets.add(c.session)
 			fresh = &session{id: c.session, version: lost.version, stream: newStream(s.r.ctx)}
 			return nil
 		},
@@ -324,6 +364,8 @@ func (s *streamable) replace(lost *session) error {
 	lost.stop() // a server may hold the stream of a session open that it has forgotten
 	return nil
 }
+
+func (s *streamable) reopen() { s.current.Load().interrupt() }
 
 func (s *streamable) close(ctx context.Context) {
 	s.end(ctx, s.current.Load())

@@ -1,12 +1,10 @@
 package bridge
 
 import (
-	"cmp"
 	"html"
-	"net/http"
 	"regexp"
-	"slices"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 )
@@ -30,18 +28,17 @@ func clip(text string, n int) string {
 }
 
 var (
-	htmlHeading = regexp.MustCompile(`(?is)<(title|h1)[^>]*>(.*?)</`)
-	htmlTag     = regexp.MustCompile(`(?s)<[^>]*>`)
+	htmlHeading = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?is)<(title|h1)[^>]*>(.*?)</`) })
+	htmlTag     = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`(?s)<[^>]*>`) })
 )
 
-// excerpt returns the gist of a server's text: of a web page its title.
-func excerpt(body []byte, contentType string) string {
-	text := strings.ToValidUTF8(string(body[:min(len(body), 64<<10)]), "�")
+// gist returns what a server's text says, on one line: of a web page its title.
+func gist(text, contentType string) string {
 	if isHTML(contentType) || strings.HasPrefix(strings.TrimSpace(text), "<") {
-		if m := htmlHeading.FindStringSubmatch(text); m != nil {
+		if m := htmlHeading().FindStringSubmatch(text); m != nil {
 			text = m[2]
 		}
-		text = html.UnescapeString(htmlTag.ReplaceAllString(text, " "))
+		text = html.UnescapeString(htmlTag().ReplaceAllString(text, " "))
 	}
 	return clip(text, longestExcerpt)
 }
@@ -54,33 +51,3 @@ func mediaType(contentType string) string {
 	kind, _, _ := strings.Cut(contentType, ";")
 	return strings.ToLower(strings.TrimSpace(kind))
 }
-
-// secrets are strings that may not appear in an error or a log, as a server may repeat what it
-// was sent.
-type secrets struct{ replacer *strings.Replacer }
-
-// headerSecrets returns the values of the user's headers, and the credentials in them.
-func headerSecrets(header http.Header) secrets {
-	var found []string
-	for _, values := range header {
-		for _, value := range values {
-			found = append(found, value)
-			if _, credential, ok := strings.Cut(value, " "); ok {
-				found = append(found, credential)
-			}
-		}
-	}
-	return secretsOf(found)
-}
-
-func secretsOf(found []string) secrets {
-	found = slices.DeleteFunc(found, func(s string) bool { return len(s) < 8 })
-	slices.SortFunc(found, func(a, b string) int { return cmp.Compare(len(b), len(a)) }) // the longest first
-	var pairs []string
-	for _, secret := range found {
-		pairs = append(pairs, secret, "[hidden]")
-	}
-	return secrets{strings.NewReplacer(pairs...)}
-}
-
-func (s secrets) hide(text string) string { return s.replacer.Replace(text) }
