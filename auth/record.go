@@ -44,20 +44,33 @@ func (c *Client) expired() bool {
 type Token struct {
 	Access  string    `json:"access_token"`
 	Refresh string    `json:"refresh_token,omitempty"`
+	Issued  time.Time `json:"issued,omitzero"`
 	Expiry  time.Time `json:"expiry,omitzero"` // zero: unknown, so it is used until it is refused
 }
 
-// expiryMargin is how long before its end a token is not used any more: the request has to
-// arrive, and clocks differ.
-const expiryMargin = 10 * time.Second
+// A token is not used any more some time before its end, as the request has to arrive, and clocks
+// differ; and it is renewed some time before that. Both are small parts of a short life.
+const (
+	expiryMargin = 10 * time.Second
+	renewMargin  = time.Minute
+)
 
-// renewMargin is how long before its end a token is renewed, if it lives long enough for that.
-const renewMargin = time.Minute
+// expired tells whether the token is of no use any more.
+func (t *Token) expired() bool { return t.endsWithin(expiryMargin, 10) }
 
-func (t *Token) expired() bool { return t.endsWithin(expiryMargin) }
+// ending tells whether it is time to renew the token.
+func (t *Token) ending() bool { return t.endsWithin(renewMargin, 4) }
 
-func (t *Token) endsWithin(d time.Duration) bool {
-	return !t.Expiry.IsZero() && time.Until(t.Expiry) < d
+// endsWithin tells whether no more is left of the token's life than margin, or the given part of its
+// life if that is less.
+func (t *Token) endsWithin(margin time.Duration, part int) bool {
+	if t.Expiry.IsZero() {
+		return false
+	}
+	if !t.Issued.IsZero() {
+		margin = min(margin, t.Expiry.Sub(t.Issued)/time.Duration(part))
+	}
+	return time.Until(t.Expiry) <= margin
 }
 
 func (r *Record) hasToken() bool { return r != nil && r.Token != nil && r.Token.Access != "" }

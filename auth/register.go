@@ -88,7 +88,7 @@ func (t *Transport) register(ctx context.Context, d *discovery, redirectURI stri
 	}
 	if t.cfg.DeviceCode {
 		metadata["grant_types"] = []string{deviceGrant, "refresh_token"}
-		delete(metadata, "response_types")
+		metadata["response_types"] = []string{} // without it, it would be code (RFC 7591 2)
 		delete(metadata, "redirect_uris")
 	}
 	if len(scopes) > 0 {

@@ -98,6 +98,9 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 			return nil, err
 		}
 	}
+	// A grant must not meet a connection that the server is just closing: whether it arrived could
+	// not be known, and codes and rotating tokens are good only once. So it gets a new one.
+	g.t.client.CloseIdleConnections()
 	shim := &tokenShim{base: g.t.client.Transport}
 	client := *g.t.client
 	client.Transport = shim
@@ -119,7 +122,7 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 		return nil, &TokenError{Status: http.StatusOK, Description: "the token is of type " + strconv.Quote(clip(token.Type(), 40)) + ", which can't be used"}
 	}
 	scope, _ := token.Extra("scope").(string)
-	return &tokenReply{Token{token.AccessToken, token.RefreshToken, shim.expiry}, scope}, nil
+	return &tokenReply{Token{token.AccessToken, token.RefreshToken, time.Now().UTC().Round(0), shim.expiry}, scope}, nil
 }
 
 // A tokenReply is what the token endpoint gave.

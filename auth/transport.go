@@ -266,7 +266,7 @@ func (t *Transport) token(ctx context.Context) *held {
 
 // renewable tells whether the token is near its end and can be renewed without the user.
 func (h *held) renewable() bool {
-	return h.Token.endsWithin(renewMargin) && (h.expired() || h.canRefresh())
+	return h.Token.ending() && (h.expired() || h.canRefresh())
 }
 
 func (h *held) expired() bool { return h.Token.expired() }

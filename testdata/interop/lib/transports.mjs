@@ -21,8 +21,8 @@ export class BridgeTransport extends StdioClientTransport {
   stdout = '';
   said = '';
 
-  constructor(command, args, home) {
-    super({ command, args, env: { HOME: home }, cwd: home, stderr: 'pipe' });
+  constructor(command, args, home, env = {}) {
+    super({ command, args, env: { HOME: home, ...env }, cwd: home, stderr: 'pipe' });
     this.stderr.setEncoding('utf8').on('data', (text) => (this.said += text));
   }
 
