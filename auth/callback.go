@@ -44,6 +44,16 @@ type callbackAnswer struct {
 // for localhost, and on nothing else (design: browsers resolve localhost to either). Port 0 means
 // any that is free.
 func listenCallback(host string, port int, path string) (*callback, error) {
+	for try := 0; ; try++ {
+		c, err := tryListen(host, port, path)
+		// A port that is free on one address may be taken on the other.
+		if err == nil || port != 0 || !isInUse(err) || try == 10 {
+			return c, err
+		}
+	}
+}
+
+func tryListen(host string, port int, path string) (*callback, error) {
 	addresses := []string{host}
 	if !isAddress(host) {
 		addresses = []string{"127.0.0.1", "::1"}
@@ -121,7 +131,7 @@ func (c *callback) closeListeners() {
 
 func (c *callback) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	switch {
-	case req.URL.Path != c.path:
+	case req.URL.Path != c.path && req.URL.EscapedPath() != c.path:
 		http.NotFound(w, req)
 		return
 	case req.Method != http.MethodGet:

@@ -119,6 +119,8 @@ func (p *headerParser) value() string {
 		}
 		b.WriteByte(p.s[p.i])
 	}
-	p.i++ // the closing quote, if there is one
+	if !p.done() {
+		p.i++ // the closing quote
+	}
 	return b.String()
 }

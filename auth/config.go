@@ -88,8 +88,11 @@ const (
 // check fills in the defaults, and refuses what can't work.
 func (c *Config) check() error {
 	u, err := url.Parse(c.ServerURL)
-	if err != nil || u.Host == "" {
-		return errors.New("the server's URL is not an absolute URL")
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return errors.New("the server's URL is no absolute https or http URL")
+	}
+	if c.CallbackPort < 0 || c.CallbackPort > 65535 {
+		return fmt.Errorf("the callback port %d is no port", c.CallbackPort)
 	}
 	if c.ClientMetadataURL != "" {
 		if err := checkDocumentURL(c.ClientMetadataURL); err != nil {
@@ -157,7 +160,7 @@ func checkDocumentURL(s string) error {
 
 // isLoopbackHost tells whether a host name or address can only mean this machine.
 func isLoopbackHost(host string) bool {
-	host = strings.ToLower(strings.Trim(host, "[]"))
+	host = strings.TrimSuffix(strings.ToLower(strings.Trim(host, "[]")), ".")
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
 		return true
 	}
@@ -172,13 +175,13 @@ func (t *Transport) checkURL(what, s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
 	case err != nil || u.Host == "" || u.Opaque != "":
-		return nil, &MetadataError{fmt.Sprintf("the server's %s is no absolute URL", what)}
+		return nil, untrusted("the server's %s is no absolute URL", what)
 	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, &MetadataError{fmt.Sprintf("the server's %s has the scheme %q, only https is allowed", what, u.Scheme)}
+		return nil, untrusted("the server's %s has the scheme %q, only https is allowed", what, u.Scheme)
 	case u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !t.cfg.AllowHTTP:
-		return nil, &MetadataError{fmt.Sprintf("the server's %s on %s uses plain http, only https is allowed", what, u.Host)}
+		return nil, untrusted("the server's %s on %s uses plain http, only https is allowed", what, u.Host)
 	case isInternalHost(u.Hostname()) && !isInternalHost(t.server.Hostname()):
-		return nil, &MetadataError{fmt.Sprintf("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)}
+		return nil, untrusted("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)
 	}
 	u.User, u.Fragment = nil, ""
 	return u, nil

@@ -24,7 +24,7 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.SignInTimeout, fmt.Errorf("%w (%v)", ErrSignInTimeout, t.cfg.SignInTimeout))
 	defer cancel()
 	if d.server.DeviceEndpoint == "" {
-		return nil, &MetadataError{fmt.Sprintf("the authorization server %s does not offer sign-in by device code", d.server.Issuer)}
+		return nil, untrusted("the authorization server %s does not offer sign-in by device code", d.server.Issuer)
 	}
 	scopes := t.scopesFor(d, c, rec.Scope)
 	client, fresh, err := t.clientFor(ctx, d, rec.Client, "", scopes)

@@ -103,6 +103,9 @@ func (t *Transport) resourceMetadata(ctx context.Context, c challenge) (*resourc
 	}
 	for _, path := range []string{strings.TrimSuffix(t.server.EscapedPath(), "/"), ""} {
 		u, err := url.Parse(t.server.Scheme + "://" + t.server.Host + "/.well-known/oauth-protected-resource" + path)
+		if err == nil && path != "" {
+			u.RawQuery = t.server.RawQuery // RFC 9728 3.1
+		}
 		if err == nil && !slices.ContainsFunc(places, func(p *url.URL) bool { return p.String() == u.String() }) {
 			places = append(places, u)
 		}
@@ -125,7 +128,7 @@ func (t *Transport) resourceMetadata(ctx context.Context, c challenge) (*resourc
 // under a false name (spec 4.14).
 func (t *Transport) checkResource(prm *resourceMetadata) error {
 	if len(prm.AuthorizationServers) == 0 {
-		return &MetadataError{"the server's resource metadata names no authorization server"}
+		return untrusted("the server's resource metadata names no authorization server")
 	}
 	if prm.Resource == "" {
 		return nil // RFC 9728 wants it, but nothing wrong is said
@@ -135,9 +138,9 @@ func (t *Transport) checkResource(prm *resourceMetadata) error {
 		return nil
 	}
 	if err == nil && r.Scheme == "http" && t.server.Scheme == "https" && strings.EqualFold(r.Hostname(), t.server.Hostname()) {
-		return &MetadataError{fmt.Sprintf("the server's resource metadata is for %s, not for %s: probably the server does not know that a proxy in front of it speaks https (X-Forwarded-Proto)", prm.Resource, canonicalResource(t.server))}
+		return untrusted("the server's resource metadata is for %s, not for %s: probably the server does not know that a proxy in front of it speaks https (X-Forwarded-Proto)", prm.Resource, canonicalResource(t.server))
 	}
-	return &MetadataError{fmt.Sprintf("the server's resource metadata is for %s, not for %s", prm.Resource, canonicalResource(t.server))}
+	return untrusted("the server's resource metadata is for %s, not for %s", prm.Resource, canonicalResource(t.server))
 }
 
 // issuerMetadata reads the document of the first authorization server that has one.
@@ -155,10 +158,10 @@ func (t *Transport) issuerMetadata(ctx context.Context, issuers []string, into *
 			trouble = err
 		case !found:
 			if trouble == nil {
-				trouble = &MetadataError{fmt.Sprintf("the authorization server %s has no metadata document", issuer)}
+				trouble = untrusted("the authorization server %s has no metadata document", issuer)
 			}
 		case strings.TrimSuffix(into.Issuer, "/") != strings.TrimSuffix(issuer, "/"): // spec 4.23
-			return &MetadataError{fmt.Sprintf("the metadata of the authorization server %s is that of %s", issuer, into.Issuer)}
+			return untrusted("the metadata of the authorization server %s is that of %s", issuer, into.Issuer)
 		default:
 			if into.Issuer != issuer {
 				t.cfg.Log.Debug("issuer and metadata differ in a trailing slash", "issuer", issuer)
@@ -183,7 +186,7 @@ func (t *Transport) originMetadata(ctx context.Context, base *url.URL, into *ser
 		return nil
 	}
 	if issuer, err := url.Parse(into.Issuer); err != nil || !sameOrigin(issuer, base) {
-		return &MetadataError{fmt.Sprintf("the metadata of the authorization server %s is that of %s", base, into.Issuer)}
+		return untrusted("the metadata of the authorization server %s is that of %s", base, into.Issuer)
 	}
 	return nil
 }
@@ -217,17 +220,20 @@ func (t *Transport) serverDocument(ctx context.Context, issuer *url.URL, into *s
 	return false, trouble
 }
 
-// checkServer refuses an authorization server that can't be used safely. Endpoints are checked
-// when they are used.
+// checkServer refuses an authorization server that can't be used safely. Other endpoints are
+// checked when they are used.
 func (t *Transport) checkServer(m *serverMetadata) error {
+	if _, err := t.checkURL("token endpoint", m.TokenEndpoint); err != nil {
+		return err // before the user has signed in, for nothing
+	}
 	if t.cfg.ClientCredentials || t.cfg.DeviceCode || slices.Contains(m.ChallengeMethods, "S256") || m.guessed {
 		return nil
 	}
 	if len(m.ChallengeMethods) > 0 {
-		return &MetadataError{fmt.Sprintf("the authorization server %s does not support PKCE with S256", m.Issuer)} // spec 4.27
+		return untrusted("the authorization server %s does not support PKCE with S256", m.Issuer) // spec 4.27
 	}
 	if t.cfg.RequirePKCEMetadata {
-		return &MetadataError{fmt.Sprintf("the authorization server %s does not say that it supports PKCE", m.Issuer)} // spec 4.26
+		return untrusted("the authorization server %s does not say that it supports PKCE", m.Issuer) // spec 4.26
 	}
 	// The spec says refuse. Entra ID and others support S256 without saying so.
 	t.cfg.Log.Warn("the authorization server does not say that it supports PKCE, which is used all the same", "issuer", m.Issuer)

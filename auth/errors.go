@@ -14,6 +14,10 @@ var (
 	// client ID metadata documents, and that no client ID is configured.
 	ErrNoRegistration = errors.New("the authorization server offers no client registration")
 
+	// ErrIssuerChanged means that the MCP server names another authorization server than the one
+	// that the configured client was used at.
+	ErrIssuerChanged = errors.New("the authorization server has changed")
+
 	// ErrSignInRequired means that the user has to sign in, and that the request at hand may not
 	// lead to that.
 	ErrSignInRequired = errors.New("sign-in is required")
@@ -80,6 +84,16 @@ func (e *TokenError) Error() string {
 type MetadataError struct{ Reason string }
 
 func (e *MetadataError) Error() string { return e.Reason }
+
+// untrusted returns a MetadataError. What a server says is quoted in it, but not at any length.
+func untrusted(format string, args ...any) *MetadataError {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = clip(text, longestText)
+		}
+	}
+	return &MetadataError{fmt.Sprintf(format, args...)}
+}
 
 func words(code, description string) string {
 	switch {

@@ -37,7 +37,7 @@ type failure struct {
 func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
 	for {
 		t.mu.Lock()
-		if h := t.current.Load(); h.hasToken() && h.Token.Access != n.rejected && !h.expired() && !n.mustAsk {
+		if h := t.current.Load(); h.hasToken() && n.isMet(h.Record) {
 			t.mu.Unlock()
 			return h, nil // somebody was faster
 		}
@@ -47,7 +47,8 @@ func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
 			return nil, fmt.Errorf("%w (this was %d s ago; the next try is possible in a minute)", err, int(time.Since(t.failure.at).Seconds()))
 		}
 		f := t.flight
-		if f == nil {
+		joined := f != nil
+		if !joined {
 			f = &flight{mayAsk: n.mayAsk, done: make(chan struct{})}
 			t.flight = f
 			t.work.Go(func() { t.run(f, n) }) // ends with the attempt, or with the Transport
@@ -62,6 +63,9 @@ func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
 		if f.err != nil && n.mayAsk && !f.mayAsk {
 			continue
 		}
+		if f.err == nil && joined && !n.isMet(f.held.Record) {
+			continue // it brought what somebody else needed
+		}
 		return f.held, f.err
 	}
 }
@@ -72,12 +76,15 @@ func (t *Transport) run(f *flight, n need) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if rec != nil {
-		h := &held{Record: rec, origin: origin}
+		h := &held{Record: rec, origin: origin, unsaved: rec.unsaved}
 		t.current.Store(h)
 		f.held = h
 	}
 	if f.err = err; err == nil {
 		t.failure = failure{}
+		if n.challenge.errorCode == insufficientScope {
+			t.stepped[n.challenge.scope] = time.Now()
+		}
 	} else if signInFailed(err) {
 		t.failure = failure{err, time.Now()}
 	}
@@ -112,11 +119,11 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 	if rec == nil {
 		rec = &Record{}
 	}
-	if rec.hasToken() && rec.Token.Access != n.rejected && !rec.Token.expired() && (n.challenge.errorCode != insufficientScope || covers(rec.Scope, n.challenge.scope)) {
-		return rec, fromStorage, nil
+	if h := t.current.Load(); h.unsaved {
+		rec = h.Record // what is stored is older
 	}
-	if h := t.current.Load(); h.hasToken() && h.origin != fromStorage && !rec.hasToken() {
-		rec = h.Record // what could not be stored
+	if rec.hasToken() && n.isMet(rec) {
+		return rec, fromStorage, nil
 	}
 
 	var d *discovery
@@ -129,9 +136,19 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 		// Credentials of one authorization server are nothing to another (spec 4.69).
 		t.cfg.Log.Warn("the server names another authorization server than before, so a new sign-in is needed", "before", rec.Issuer, "now", d.server.Issuer)
 		t.cfg.Tell(Event{Kind: IssuerChanged, URL: d.server.Issuer})
+		if t.cfg.ClientID != "" { // nor is the configured client (spec 4.70)
+			return nil, 0, fmt.Errorf("%w: the configured client was used at %s, and the server now names %s", ErrIssuerChanged, clip(rec.Issuer, longestText), clip(d.server.Issuer, longestText))
+		}
 		rec = &Record{}
 	}
 
+	if d != nil && rec.Issuer == d.server.Issuer && rec.TokenURL != d.server.TokenEndpoint {
+		moved := *rec
+		moved.TokenURL, moved.RevokeURL = d.server.TokenEndpoint, d.server.RevocationEndpoint
+		rec = &moved
+	}
+
+	replacing := false // the client turned out to be unknown
 	if rec.canRefresh() && !n.mustAsk && !t.cfg.ClientCredentials {
 		switch renewed, err := t.refresh(rec); {
 		case err != nil:
@@ -139,6 +156,7 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 		case renewed.hasToken():
 			return renewed, fromRefresh, nil
 		default:
+			replacing = renewed.Client == nil
 			rec = renewed
 		}
 	}
@@ -154,20 +172,27 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 			return nil, 0, err
 		}
 	}
-	signIn := t.signIn
-	if t.cfg.DeviceCode {
-		signIn = t.signInByDevice
-	}
 	if t.asking.Err() != nil {
 		return rec, fromStorage, context.Cause(t.asking)
 	}
-	signed, err := signIn(t.asking, rec, n.challenge, d)
+	var signed *Record
+	if t.cfg.DeviceCode {
+		signed, err = t.signInByDevice(t.asking, rec, n.challenge, d)
+	} else {
+		signed, err = t.signIn(t.asking, rec, n.challenge, d, replacing)
+	}
 	if err != nil {
 		return nil, 0, signInError{err}
 	}
 	t.keep(signed)
 	t.cfg.Tell(Event{Kind: SignInDone})
 	return signed, fromSignIn, nil
+}
+
+// isMet tells whether the token of a record is what is needed.
+func (n *need) isMet(rec *Record) bool {
+	return rec.Token.Access != n.rejected && !rec.Token.expired() &&
+		(n.challenge.errorCode != insufficientScope || covers(rec.Scope, n.challenge.scope))
 }
 
 // isUntrusted tells whether discovery found something, but nothing to be trusted.
@@ -180,7 +205,10 @@ func isUntrusted(err error) bool {
 func (t *Transport) keep(rec *Record) {
 	if err := t.cfg.Storage.Save(rec); err != nil {
 		t.cfg.Log.Error("the login can't be kept for the next time", "error", err)
+		rec.unsaved = true
+		return
 	}
+	rec.unsaved = false
 }
 
 // refresh renews the token of a record. A refusal of the refresh token, or of the client, leaves
@@ -200,7 +228,7 @@ func (t *Transport) refresh(rec *Record) (*Record, error) {
 	}
 	scope := ""
 	if len(t.cfg.Scopes) > 0 {
-		scope = rec.Scope // Entra ID wants it said again
+		scope = strings.Join(t.cfg.Scopes, " ") // Entra ID wants it said again
 	}
 	g := &grant{t, &client, rec.Issuer, rec.TokenURL}
 	reply, err := g.refresh(t.ctx, rec.Token.Refresh, rec.Resource, scope)

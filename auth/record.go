@@ -21,6 +21,8 @@ type Record struct {
 	Client    *Client `json:"client,omitempty"`   // used for Token; a configured one without its secret
 	Token     *Token  `json:"token,omitempty"`
 
+	unsaved bool // storage could not keep it
+
 	// File is where List found the record.
 	File string `json:"-"`
 }

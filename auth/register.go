@@ -95,6 +95,7 @@ func (t *Transport) register(ctx context.Context, d *discovery, redirectURI stri
 		metadata["scope"] = strings.Join(scopes, " ")
 	}
 	maps.Copy(metadata, t.cfg.ClientMetadata)
+	maps.DeleteFunc(metadata, func(_ string, value any) bool { return value == nil })
 	for {
 		c, err := t.postRegistration(ctx, &d.server, metadata)
 		if refused, ok := errors.AsType[*RegistrationError](err); ok && refused.Status == http.StatusBadRequest {
@@ -168,7 +169,7 @@ func (t *Transport) postRegistration(ctx context.Context, m *serverMetadata, met
 		c.SecretExpiry = time.Unix(int64(reply.SecretExpiry), 0).UTC()
 	}
 	switch {
-	case c.AuthMethod == methodKey && t.cfg.ClientKey != nil:
+	case c.AuthMethod == methodKey && t.cfg.ClientKey != nil, c.AuthMethod == methodNone:
 	case c.Secret == "":
 		c.AuthMethod = methodNone
 	case c.AuthMethod != methodPost && c.AuthMethod != methodBasic:

@@ -23,8 +23,9 @@ const preflightTimeout = 10 * time.Second
 var errStale = fmt.Errorf("%w: the registration is stale", ErrClientNotFound)
 
 // signIn lets the user sign in, and returns the record of it. A registration that turns out to
-// be stale is thrown away, with everything else of it, and replaced, once.
-func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *discovery) (*Record, error) {
+// be stale is thrown away, with everything else of it, and replaced, once; replacing tells that one
+// has been thrown away already.
+func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *discovery, replacing bool) (*Record, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.SignInTimeout, fmt.Errorf("%w (%v)", ErrSignInTimeout, t.cfg.SignInTimeout))
 	defer cancel()
 	if _, err := t.checkURL("authorization endpoint", d.server.AuthorizationEndpoint); err != nil {
@@ -35,7 +36,7 @@ func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *dis
 	if err != nil {
 		return nil, err
 	}
-	signed, err := t.trySignIn(ctx, cb, rec, c, d)
+	signed, err := t.trySignIn(ctx, cb, rec, c, d, replacing)
 	cb.finish(err)
 	return signed, err
 }
@@ -63,16 +64,17 @@ func (t *Transport) listen(rec *Record) (*callback, error) {
 	return nil, fmt.Errorf("listening for the callback: %w", err)
 }
 
-func (t *Transport) trySignIn(ctx context.Context, cb *callback, rec *Record, c challenge, d *discovery) (*Record, error) {
+func (t *Transport) trySignIn(ctx context.Context, cb *callback, rec *Record, c challenge, d *discovery, replacing bool) (*Record, error) {
 	scopes := t.scopesFor(d, c, rec.Scope)
 	known := rec.Client
-	for retried, offlineDropped := false, false; ; {
+	for retried, offlineDropped := replacing, false; ; {
 		client, fresh, err := t.clientFor(ctx, d, known, cb.redirectURI, scopes)
 		if err != nil {
 			return nil, err
 		}
-		if fresh {
-			// Kept before the user is asked: whoever comes next need not register again.
+		if fresh && !rec.hasToken() {
+			// Kept before the user is asked: whoever comes next need not register again. But a login
+			// that is still good for something is not given up for it.
 			if err := t.cfg.Storage.Save(t.newRecord(d, client, nil, "")); err != nil {
 				t.cfg.Log.Warn("the registration can't be kept", "error", err)
 			}
@@ -172,6 +174,9 @@ func (t *Transport) authorizationURL(client *Client, d *discovery, scopes []stri
 		options = append(options, oauth2.AccessTypeOffline, oauth2.SetAuthURLParam("prompt", "consent"))
 	}
 	for name, values := range t.cfg.AuthorizeParams {
+		if len(values) == 0 {
+			continue
+		}
 		options = append(options, oauth2.SetAuthURLParam(name, values[len(values)-1]))
 	}
 	return cfg.AuthCodeURL(state, options...)
@@ -181,9 +186,9 @@ func (t *Transport) authorizationURL(client *Client, d *discovery, scopes []stri
 func checkAnswer(a callbackAnswer, client *Client, m *serverMetadata) error {
 	switch {
 	case a.iss != "" && a.iss != m.Issuer:
-		return &MetadataError{fmt.Sprintf("the answer to the sign-in came from another authorization server than %s", m.Issuer)}
+		return untrusted("the answer to the sign-in came from another authorization server than %s", m.Issuer)
 	case a.iss == "" && m.IssInResponse:
-		return &MetadataError{fmt.Sprintf("the answer to the sign-in does not say that it came from %s, as it should", m.Issuer)}
+		return untrusted("the answer to the sign-in does not say that it came from %s, as it should", m.Issuer)
 	case a.errorCode != "":
 		return refusal(a.errorCode, a.errorDescription)
 	}
@@ -209,7 +214,7 @@ func (t *Transport) preflight(ctx context.Context, page, redirectURI, state stri
 	if err != nil {
 		return err
 	}
-	req.Header.Set("Accept", "application/json, text/html;q=0.5") // the reason, in a form that can be read
+	req.Header.Set("Accept", "application/json") // the reason, in a form that can be read
 	resp, err := t.client.Do(req)
 	if err != nil {
 		t.cfg.Log.Debug("the authorization endpoint can't be asked in advance", "error", stripURL(err))

@@ -5,13 +5,16 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"html"
 	"io"
 	"math"
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -45,10 +48,11 @@ func (g *grant) refresh(ctx context.Context, token, resource, scope string) (*to
 	}
 	reply, err := g.ask(ctx, form, resource)
 	if refused, ok := errors.AsType[*TokenError](err); ok && resource != "" && refused.Status == http.StatusBadRequest &&
-		refused.Code != "" && !refused.isInvalidGrant() && !refused.isInvalidClient() && !refused.isTransient() {
+		!refused.isInvalidGrant() && !refused.isInvalidClient() && !refused.isTransient() {
 		g.t.cfg.Log.Info("the token endpoint refuses a refresh with a resource, trying without")
-		if again, err := g.ask(ctx, form, ""); err == nil {
-			return again, nil
+		again, err2 := g.ask(ctx, form, "")
+		if second, refused := errors.AsType[*TokenError](err2); err2 == nil || !refused || second.isTransient() {
+			reply, err = again, err2
 		}
 	}
 	if err == nil && reply.Refresh == "" {
@@ -143,7 +147,7 @@ func (e *TokenError) isInvalidClient() bool {
 
 func (e *TokenError) isTransient() bool {
 	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status == http.StatusNotFound ||
-		e.Status/100 == 3 || e.Status == http.StatusOK || e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == "slow_down"
+		e.Status/100 == 3 || e.Status == http.StatusOK && e.Code == "" || e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == "slow_down"
 }
 
 // A tokenShim makes the odd replies of token endpoints such as x/oauth2 can read: times as strings
@@ -303,10 +307,15 @@ func oauthError(body []byte, contentType string) (code, description string) {
 		return clip(form.Get("error"), 100), clip(form.Get("error_description"), longestText)
 	}
 	if kind, _, _ := mime.ParseMediaType(contentType); kind == "text/html" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
-		return "", "a web page instead of an OAuth answer"
+		return "", "a web page: " + clip(html.UnescapeString(htmlTag().ReplaceAllString(string(body), " ")), longestText)
 	}
 	return "", clip(string(body), longestText)
 }
+
+// htmlTag matches what is not text in a web page.
+var htmlTag = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`(?is)<(style|script|head).*?</(style|script|head)>|<[^>]*>`)
+})
 
 // clip shortens a server's text to one line of at most n bytes.
 func clip(text string, n int) string {

@@ -40,8 +40,10 @@ type Transport struct {
 	current atomic.Pointer[held] // never nil once loaded
 
 	mu      sync.Mutex
-	flight  *flight // the attempt under way, nil if there is none
-	failure failure // of the last sign-in
+	flight  *flight              // the attempt under way, nil if there is none
+	failure failure              // of the last sign-in
+	stepped map[string]time.Time // scopes that were asked for beyond the first ones, and when
+	quiet   time.Time            // when a token was last got in vain for a request that may not ask
 }
 
 // held is a record in use, with what this process knows about its token.
@@ -49,6 +51,7 @@ type held struct {
 	*Record
 	accepted atomic.Bool // the server took the token
 	origin   tokenOrigin
+	unsaved  bool // storage could not keep it, and holds an older one
 }
 
 // tokenOrigin says how this process came by a token.
@@ -72,7 +75,7 @@ func New(cfg Config) (*Transport, error) {
 	if err != nil {
 		return nil, errors.New("the server's URL is not a URL")
 	}
-	t := &Transport{cfg: cfg, server: server}
+	t := &Transport{cfg: cfg, server: server, stepped: make(map[string]time.Time)}
 	t.client = &http.Client{
 		Transport:     cfg.Base,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -150,10 +153,20 @@ func (t *Transport) send(req *http.Request, body func() (io.ReadCloser, error), 
 		out.Header.Set("Authorization", "Bearer "+h.Token.Access) // spec 4.78
 	}
 	resp, err := t.cfg.Base.RoundTrip(out)
-	if err == nil && resp.StatusCode != http.StatusUnauthorized && !h.accepted.Load() {
+	if err == nil && !h.accepted.Load() && accepts(resp.StatusCode) {
 		h.accepted.Store(true)
 	}
 	return resp, err
+}
+
+// accepts tells whether an answer shows that the server took the token. Some come from what stands
+// before it.
+func accepts(code int) bool {
+	switch code {
+	case http.StatusUnauthorized, http.StatusProxyAuthRequired, http.StatusRequestTimeout, http.StatusTooEarly, http.StatusTooManyRequests:
+		return false
+	}
+	return code < 500
 }
 
 // replayable returns a function that gives the request's body as often as wanted, nil if it has
@@ -205,16 +218,38 @@ func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try 
 				n.mustAsk = !h.expired()
 			}
 		}
-		return n, try < 2
+		return n, try < 2 && (n.mayAsk || t.quietly(try))
 	case http.StatusForbidden:
 		// Only this one is about scopes (spec 4.51, 4.56), and only if they are new (spec 4.55).
-		if c.errorCode != insufficientScope || try > 0 || h.hasToken() && covers(h.Scope, c.scope) {
+		if c.errorCode != insufficientScope || try > 2 || h.hasToken() && covers(h.Scope, c.scope) || t.steppedUp(c.scope) {
 			return n, false
 		}
 		n.mustAsk = true
 		return n, n.mayAsk
 	}
 	return n, false
+}
+
+// quietly tells whether a request that may not ask the user may try for another token. If one was
+// got for it just now, and the server refuses it still, that may be so for ever, and is not tried
+// again for a while: some servers refuse GET alone.
+func (t *Transport) quietly(try int) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if try > 0 {
+		t.quiet = time.Now()
+		return false
+	}
+	return time.Since(t.quiet) > calm
+}
+
+// steppedUp tells whether the user has been asked for these scopes a moment ago: if they are missing
+// still, the server does not give them (spec 4.54).
+func (t *Transport) steppedUp(scope string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	at, ok := t.stepped[scope]
+	return ok && time.Since(at) < calm
 }
 
 // covers tells whether all scopes of the second set are in the first. An empty second set says
