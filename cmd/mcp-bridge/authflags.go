@@ -5,9 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
-	"net/http"
 	"net/url"
 	"os"
 	"strconv"
@@ -15,7 +12,6 @@ import (
 	"time"
 
 	"mcp-bridge/auth"
-	"mcp-bridge/bridge"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -25,7 +21,6 @@ import (
 type authOptions struct {
 	clientID          string
 	clientSecret      string
-	secretOnLine      bool // the secret stands on the command line, where others can read it
 	clientKey         crypto.Signer
 	clientMetadataURL string
 	clientMetadata    map[string]any
@@ -43,66 +38,45 @@ type authOptions struct {
 	clientCredentials bool
 	requirePKCE       bool
 	profile           string
+
+	secretOnLine   bool // the secret stands on the command line, where others can read it
+	staticMetadata bool // clientMetadata was written for mcp-remote
+	staticClient   bool // the client was registered for mcp-remote
 }
 
 // register defines the flags.
 func (a *authOptions) register(fs *pflag.FlagSet) {
-	a.authorizeParams = url.Values{}
+	*a = authOptions{authorizeParams: url.Values{}}
 	fs.Func("scope", "ask for these scopes and no others", func(s string) error {
 		a.scopes = append(a.scopes, strings.Fields(s)...)
 		return nil
 	})
 	fs.StringVar(&a.profile, "profile", "", "keep this login apart from others at the server")
 	fs.StringVar(&a.clientID, "client-id", "", "use this client, registered in advance")
-	fs.Func("client-secret", "hold too (others can read the command line)", func(s string) error {
-		a.clientSecret, a.secretOnLine = s, true
-		return nil
-	})
-	fs.Func("client-secret-file", "its secret", func(name string) error {
-		text, err := os.ReadFile(name)
-		a.clientSecret = strings.TrimSpace(string(text))
-		return err
-	})
-	fs.Func("client-key", "its private key (PEM, RSA or P-256)", func(name string) error {
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return err
-		}
-		if a.clientKey, err = auth.ParseKey(text); err != nil {
-			return fmt.Errorf("%s: %w", name, err)
-		}
-		return nil
-	})
+	fs.Func("client-secret-file", "the client's secret is in this file", a.readClientSecret)
+	fs.StringVar(&a.clientSecret, "client-secret", "", "the client's secret itself")
+	fs.Func("client-key", "the client's private key", a.readClientKey)
 	fs.StringVar(&a.clientMetadataURL, "client-metadata-url", "", "use this client ID metadata document")
 	fs.StringVar(&a.clientName, "client-name", "", "register under this name")
 	fs.Func("client-metadata", "register with this too", a.setClientMetadata)
-	fs.StringVar(&a.resource, "resource", "", "ask for a token for this resource")
+	fs.Func("resource", "ask for a token for this resource", a.setResource)
 	fs.BoolVar(&a.noResource, "no-resource", false, "do not say which resource a token is for")
 	fs.Func("authorize-param", "add this to the sign-in page's address", a.addAuthorizeParam)
 	fs.StringVar(&a.callbackHost, "callback-host", "", "where the browser returns to")
 	fs.Func("callback-port", "on this port, not on any that is free", a.setCallbackPort)
 	fs.StringVar(&a.callbackPath, "callback-path", "", "at this path")
 	fs.StringVar(&a.browser, "browser", "", "open pages with this command")
-	fs.Func("auth-timeout", "time limit for signing in", durationInto(&a.authTimeout))
-	fs.BoolVar(&a.deviceCode, "device-code", false, "sign in on another device")
+	fs.Func("auth-timeout", "time limit for signing in", a.setAuthTimeout)
+	fs.BoolVar(&a.deviceCode, "device-code", false, "sign in on another device, with a code")
 	fs.BoolVar(&a.clientCredentials, "client-credentials", false, "sign in as the client itself, without a user")
 	fs.BoolVar(&a.requirePKCE, "require-pkce-metadata", false, "refuse servers that do not say that they know PKCE")
-
-	// What mcp-remote calls the same.
-	fs.StringVar(&a.callbackHost, "host", "", "")
-	fs.BoolVar(&a.noResource, "disable-resource-parameter", false, "")
-	fs.Func("static-oauth-client-metadata", "", a.setClientMetadata)
-	fs.Func("static-oauth-client-info", "", a.setClientInfo)
-	for _, name := range []string{"host", "disable-resource-parameter", "static-oauth-client-metadata", "static-oauth-client-info"} {
-		fs.Lookup(name).Hidden = true
-	}
 }
 
 // completeAuthFlags does for these flags what completeFlags does for the others.
 func completeAuthFlags(cmd *cobra.Command) {
 	for name, values := range map[string][]cobra.Completion{
 		"callback-host": {"localhost", "127.0.0.1", "[::1]"},
-		"scope":         nil, "profile": nil, "client-id": nil, "client-metadata-url": nil, "client-name": nil,
+		"scope":         nil, "profile": nil, "client-id": nil, "client-secret": nil, "client-metadata-url": nil, "client-name": nil,
 		"resource": nil, "authorize-param": nil, "callback-port": nil, "callback-path": nil, "auth-timeout": nil,
 	} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
@@ -111,7 +85,57 @@ func completeAuthFlags(cmd *cobra.Command) {
 	}
 }
 
-// jsonArgument returns an argument that is JSON, or names a file of it with an @ in front.
+// settles tells whether the variable of a flag counts no more, since another flag says the same.
+func (a *authOptions) settles(name string) bool {
+	switch name {
+	case "client-id":
+		return a.clientID != ""
+	case "client-secret", "client-secret-file":
+		return a.clientSecret != ""
+	}
+	return false
+}
+
+// check looks at what no flag can know by itself. It comes after the environment.
+func (a *authOptions) check(fs *pflag.FlagSet) error {
+	a.secretOnLine = fs.Changed("client-secret")
+	a.asMcpRemote()
+	switch {
+	case a.clientCredentials && a.deviceCode:
+		return errors.New("--client-credentials is for machines, --device-code for people: only one of them can be meant")
+	case a.clientCredentials && a.clientID == "":
+		return errors.New("--client-credentials needs --client-id")
+	case a.clientCredentials && a.clientSecret == "" && a.clientKey == nil:
+		return errors.New("--client-credentials needs the client's secret, in MCP_BRIDGE_CLIENT_SECRET or --client-secret-file, or its --client-key")
+	case (a.secretOnLine || fs.Changed("client-secret-file")) && a.clientID == "":
+		return errors.New("a client's secret is of no use without --client-id")
+	}
+	return nil
+}
+
+func (a *authOptions) readClientSecret(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if a.clientSecret = strings.TrimSpace(string(text)); a.clientSecret == "" {
+		return fmt.Errorf("%s is empty", name)
+	}
+	return nil
+}
+
+func (a *authOptions) readClientKey(name string) error {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return err
+	}
+	if a.clientKey, err = auth.ParseKey(text); err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	return nil
+}
+
+// jsonArgument parses an argument that is JSON, or names a file of it with an @ in front.
 func jsonArgument(s string, into any) error {
 	text := []byte(s)
 	if name, ok := strings.CutPrefix(s, "@"); ok {
@@ -128,20 +152,16 @@ func jsonArgument(s string, into any) error {
 
 func (a *authOptions) setClientMetadata(s string) error { return jsonArgument(s, &a.clientMetadata) }
 
-// setClientInfo takes a client as mcp-remote's users have written it down.
-func (a *authOptions) setClientInfo(s string) error {
-	expanded, err := expandVariables(s)
-	if err != nil {
-		return err
+// setResource takes a resource (RFC 8707 2). An empty one means none, as with mcp-remote.
+func (a *authOptions) setResource(s string) error {
+	u, err := url.Parse(s)
+	switch {
+	case s == "":
+		a.noResource = true
+	case err != nil || !u.IsAbs() || strings.Contains(s, "#"):
+		return errors.New("must be an absolute URI without a #")
 	}
-	var info struct {
-		ID     string `json:"client_id"`
-		Secret string `json:"client_secret"`
-	}
-	if err := jsonArgument(expanded, &info); err != nil {
-		return err
-	}
-	a.clientID, a.clientSecret = info.ID, info.Secret
+	a.resource = s
 	return nil
 }
 
@@ -155,47 +175,24 @@ func (a *authOptions) addAuthorizeParam(s string) error {
 }
 
 func (a *authOptions) setCallbackPort(s string) error {
-	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > 65535 {
+	port, ok := portNumber(s)
+	if !ok {
 		return errors.New("must be a port number, 1 to 65535")
 	}
-	a.callbackPort = n
+	a.callbackPort = port
 	return nil
 }
 
-// config returns what package auth has to know to sign in at o.url.
-func (o *options) authConfig(base http.RoundTripper, log *slog.Logger, stderr io.Writer) auth.Config {
-	a := &o.auth
-	cfg := auth.Config{
-		ServerURL: o.url, AllowHTTP: o.allowHTTP,
-		Scopes: a.scopes, Resource: a.resource, OmitResource: a.noResource,
-		ClientName: a.clientName, ClientID: a.clientID, ClientSecret: a.clientSecret, ClientKey: a.clientKey,
-		ClientMetadataURL: a.clientMetadataURL, ClientMetadata: a.clientMetadata,
-		ClientCredentials: a.clientCredentials, DeviceCode: a.deviceCode,
-		AuthorizeParams: a.authorizeParams, RequirePKCEMetadata: a.requirePKCE,
-		CallbackHost: a.callbackHost, CallbackPort: a.callbackPort, CallbackPath: a.callbackPath,
-		SignInTimeout: a.authTimeout, Profile: a.profile,
-		Base: base, Ignore: bridge.SpeaksOfSession, Log: log,
-		Tell: func(e auth.Event) { sayEvent(stderr, o.url, e) },
-	}
-	if a.browser != "" {
-		cfg.Open = auth.OpenWith(a.browser)
-	}
-	return cfg
+// portNumber returns the port that s is, if it is one.
+func portNumber(s string) (port int, ok bool) {
+	port, err := strconv.Atoi(s)
+	return port, err == nil && 1 <= port && port <= 65535
 }
 
-// newAuthTransport returns the RoundTripper that signs in, or nil when the user has given an
-// Authorization header of his own: then nothing is added to it, and a refusal is what it is.
-func (o *options) newAuthTransport(base http.RoundTripper, log *slog.Logger, stderr io.Writer) (*auth.Transport, error) {
-	if o.requestHeader().Get("Authorization") != "" {
-		return nil, nil
+func (a *authOptions) setAuthTimeout(s string) error {
+	err := durationInto(&a.authTimeout)(s)
+	if err == nil && a.authTimeout == 0 {
+		return errors.New("must be longer than 0: somebody has to sign in meanwhile")
 	}
-	if o.auth.secretOnLine {
-		log.Warn("others on this machine can read the client's secret on the command line; put it into MCP_BRIDGE_CLIENT_SECRET, or name a file with --client-secret-file")
-	}
-	t, err := auth.New(o.authConfig(base, log, stderr))
-	if err != nil {
-		return nil, usageError{err}
-	}
-	return t, nil
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
@@ -24,14 +25,18 @@ const badConversation = 99
 //	hangup      close our end of the program's standard output, but not of its standard input
 //	interrupt   send it SIGINT
 //	terminate   send it SIGTERM
+//	end         close its standard input
+//	browser     wait until it has opened the fake browser
+//	paste       sign in at the page that was opened, and send the address that this ends at
 //
-// At the end the program's input ends, unless one of the last three came first. The program may say
-// no more then, and has to exit. Its exit code is converse's.
+// At the end the program's input ends, unless one of hangup, interrupt, terminate and end came
+// first. The program may say no more then, and has to exit. Its exit code is converse's.
 func converse(file string, command []string) int {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return badEnd(nil, "%v", err)
 	}
+	before, _ := openedPages(os.Getenv(browserOpened)) // none without a script
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stderr = os.Stderr
 	in, err1 := cmd.StdinPipe()
@@ -70,6 +75,21 @@ func converse(file string, command []string) int {
 		case "terminate":
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			over = true
+		case "end":
+			_ = in.Close()
+			over = true
+		case "browser":
+			if _, err := waitForBrowser(len(before)); err != nil {
+				return badEnd(cmd, "%v", err)
+			}
+		case "paste":
+			address, err := signInElsewhere(len(before))
+			if err == nil {
+				_, err = io.WriteString(in, address+"\n")
+			}
+			if err != nil {
+				return badEnd(cmd, "signing in: %v", err)
+			}
 		default:
 			return badEnd(cmd, "what is %q?", line)
 		}
@@ -85,6 +105,42 @@ func converse(file string, command []string) int {
 		return badEnd(nil, "the program had to be killed: %v", err)
 	}
 	return cmd.ProcessState.ExitCode()
+}
+
+// waitForBrowser waits until the fake browser has been opened more often than before, and returns
+// the page.
+func waitForBrowser(before int) (page string, err error) {
+	for range 1000 {
+		pages, err := openedPages(os.Getenv(browserOpened))
+		if err != nil {
+			return "", err
+		}
+		if len(pages) > before {
+			return pages[len(pages)-1], nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return "", errors.New("the browser has not been opened")
+}
+
+// signInElsewhere does what a person does in a browser on another machine: it goes as far as it
+// can, which is to the address of a callback that nobody listens at. The server must ask nothing.
+func signInElsewhere(before int) (address string, err error) {
+	page, err := waitForBrowser(before)
+	if err != nil {
+		return "", err
+	}
+	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	resp, err := client.Get(page)
+	if err != nil {
+		return "", err
+	}
+	resp.Body.Close()
+	to, err := resp.Location()
+	if err != nil {
+		return "", err
+	}
+	return to.String(), nil
 }
 
 func badEnd(cmd *exec.Cmd, format string, args ...any) int {

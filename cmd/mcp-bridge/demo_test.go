@@ -5,8 +5,10 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -59,16 +61,22 @@ func TestDemoHost(t *testing.T) {
 	}
 }
 
-// demo --serve is a server until it is interrupted, and the example it prints is good JSON that
-// names the server.
+// demo --serve is a server until it is interrupted. The example that it prints is good JSON that names
+// the server. It asks who signs in for consent, or lets everybody in.
 func TestDemoServe(t *testing.T) {
+	for _, autoApprove := range []bool{false, true} {
+		t.Run(fmt.Sprintf("auto-approve=%t", autoApprove), func(t *testing.T) { testDemoServe(t, autoApprove) })
+	}
+}
+
+func testDemoServe(t *testing.T, autoApprove bool) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
 	out, stdout := io.Pipe()
 	var stderr bytes.Buffer
 	code := make(chan int, 1)
 	go func() { // ends after interrupt
-		code <- run(ctx, []string{"demo", "--serve"}, strings.NewReader(""), stdout, &stderr)
+		code <- run(ctx, []string{"demo", "--serve", fmt.Sprintf("--auto-approve=%t", autoApprove)}, strings.NewReader(""), stdout, &stderr)
 		_ = stdout.Close()
 	}()
 
@@ -78,8 +86,8 @@ func TestDemoServe(t *testing.T) {
 		text.WriteString(lines.Text() + "\n")
 	}
 	url := regexp.MustCompile(`http://127\.0\.0\.1:\d+/mcp`).FindString(text.String())
-	if url == "" {
-		t.Fatalf("no URL in %q; stderr: %q", text.String(), stderr.String())
+	if url == "" || !strings.Contains(text.String(), " login "+url+"\n") {
+		t.Fatalf("no URL, or nothing about signing in, in %q; stderr: %q", text.String(), stderr.String())
 	}
 	example := text.String()[strings.Index(text.String(), "\n{")+1 : strings.LastIndex(text.String(), "}")+1]
 	var config struct {
@@ -94,13 +102,29 @@ func TestDemoServe(t *testing.T) {
 	if demo := config.MCPServers["demo"]; demo.Command == "" || len(demo.Args) != 1 || demo.Args[0] != url {
 		t.Errorf("the example names %+v, want the URL %s", demo, url)
 	}
-	res, err := http.Get(url)
-	if err != nil {
-		t.Fatal(err)
+
+	dir := t.TempDir()
+	t.Setenv("MCP_BRIDGE_HOME", dir)
+	t.Setenv("MCP_BRIDGE_BROWSER", "my-browser")
+	t.Setenv(browserOpened, filepath.Join(dir, "opened"))
+	t.Setenv(browserShown, filepath.Join(dir, "shown"))
+	mcpBridge := func(in string, args ...string) (code int, said string) {
+		var out, stderr bytes.Buffer
+		code = run(t.Context(), args, strings.NewReader(in), &out, &stderr)
+		return code, out.String() + stderr.String()
 	}
-	_ = res.Body.Close()
-	if res.StatusCode != http.StatusNotAcceptable { // not 405, which would mean that there is no stream
-		t.Errorf("status %d, want 406", res.StatusCode)
+	// Where nobody is asked, nobody can say no.
+	t.Setenv("FAKE_BROWSER", "deny")
+	if code, said := mcpBridge("", "login", url); (code == exitOK) != autoApprove {
+		t.Errorf("who says no gets the exit code %d: %s", code, said)
+	}
+	t.Setenv("FAKE_BROWSER", "")
+	if code, said := mcpBridge("", "login", url); code != exitOK {
+		t.Errorf("who says yes gets the exit code %d: %s", code, said)
+	}
+	const hello = `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"t","version":"1"}}}`
+	if _, said := mcpBridge(hello+"\n", url); !strings.Contains(said, `{"jsonrpc":"2.0","id":1,"result":`) {
+		t.Errorf("the server says: %s", said)
 	}
 
 	interrupt()

@@ -9,9 +9,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
+
+	"mcp-bridge/auth"
 )
 
 // A demoHost is what an MCP host is to a stdio server: it starts it, and talks with it.
@@ -24,15 +27,18 @@ type demoHost struct {
 	lastID int
 }
 
-// startDemoHost starts a bridge to the server at url.
-func startDemoHost(ctx context.Context, url string, stderr io.Writer, t *trace) (*demoHost, error) {
+// startDemoHost starts a bridge to the server at url, which keeps its logins in the folder home.
+func startDemoHost(ctx context.Context, url, home string, stderr io.Writer, t *trace) (*demoHost, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("finding mcp-bridge's own program: %w", err)
 	}
 	h := &demoHost{ctx: ctx, trace: t}
-	h.bridge = exec.CommandContext(ctx, program, url)
-	h.bridge.Env = withoutSettings(os.Environ())
+	dir, name := filepath.Split(program)
+	h.bridge = exec.CommandContext(ctx, program, url, "--browser", name+" demo visit")
+	h.bridge.Env = append(withoutSettings(os.Environ()), auth.HomeVariable+"="+home,
+		// The folder of the program may have a space in its name, which would be the end of a command.
+		"PATH="+dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	h.bridge.Stderr = stderr
 	h.bridge.WaitDelay = time.Second
 	if h.stdin, err = h.bridge.StdinPipe(); err != nil {

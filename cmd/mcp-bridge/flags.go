@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -66,34 +67,13 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.Func("max-in-flight", "how many requests may be under way", o.setMaxInFlight)
 	fs.Func("log-level", "what to say on standard error", o.setLogLevel)
 	fs.Func("log-file", "append the log to this file too", o.setLogFile)
-	fs.BoolVar(&o.version, "version", false, "print the version")
 	fs.BoolP("help", "h", false, "print this text")
-
 	o.auth.register(fs)
-
-	// The flags of mcp-remote whose meaning we share, so that replacing the command is enough.
-	set := func(name, value string) error {
-		f := fs.Lookup(name)
-		f.Changed = true
-		return f.Value.Set(value)
-	}
-	setIf := func(name, value string) func(string) error {
-		return func(on string) error {
-			if yes, err := strconv.ParseBool(on); err != nil || !yes {
-				return err
-			}
-			return set(name, value)
-		}
-	}
-	fs.BoolFunc("debug", "", setIf("log-level", "debug"))
-	fs.BoolFunc("silent", "", setIf("log-level", "error"))
-	fs.Bool("enable-proxy", false, "") // we always look at the variables
-	fs.Func("headers-timeout", "", func(s string) error { return set("response-timeout", s) })
-	fs.BoolVar(&o.disableCookies, "disable-cookies", false, "")
-	for _, name := range []string{"debug", "silent", "enable-proxy", "headers-timeout", "disable-cookies"} {
-		fs.Lookup(name).Hidden = true
-	}
+	o.registerMcpRemote(fs)
 }
+
+// withoutVariable are the flags that are about one run alone.
+var withoutVariable = []string{"help", "version", "all"}
 
 // fromEnvironment gives the flags that the command line left out the values of their variables.
 // An empty variable counts as none.
@@ -102,7 +82,7 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 	fs.VisitAll(func(f *pflag.Flag) {
 		name := "MCP_BRIDGE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, _ := lookup(name)
-		if err != nil || value == "" || f.Changed || f.Hidden || f.Name == "help" || f.Name == "version" {
+		if err != nil || value == "" || f.Changed || f.Hidden || slices.Contains(withoutVariable, f.Name) || o.auth.settles(f.Name) {
 			return
 		}
 		set := f.Value.Set
@@ -119,10 +99,7 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 // requestHeader returns the headers to send. What --header gives replaces what --header-file
 // says of the same header.
 func (o *options) requestHeader() http.Header {
-	h := http.Header{"User-Agent": {"mcp-bridge"}}
-	if v := versionText(); v != unknownVersion {
-		h.Set("User-Agent", "mcp-bridge/"+v)
-	}
+	h := http.Header{"User-Agent": {"mcp-bridge/" + strings.Trim(versionText(), "()")}}
 	for _, given := range []http.Header{o.headerFile, o.header} {
 		for name, values := range given {
 			h[name] = values

@@ -30,6 +30,10 @@ var levels = []struct {
 	{"debug", "debug", slog.LevelDebug},
 }
 
+// notice is the level of what a person has to know now, such as where to sign in. It is above all
+// that --log-level can name. It is written as it is: an address must not be altered.
+const notice = slog.LevelError + 4
+
 func (o *options) setLogLevel(s string) error {
 	for _, l := range levels {
 		if l.name == s {
@@ -80,7 +84,10 @@ type logHandler struct {
 func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
 
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
-	line := word(r.Level) + ": " + oneLine(h.redactor.Replace(r.Message)) + h.attrs
+	line := oneLine(r.Message)
+	if r.Level < notice {
+		line = word(r.Level) + ": " + oneLine(h.redactor.Replace(r.Message)) + h.attrs
+	}
 	r.Attrs(func(a slog.Attr) bool {
 		line += h.format(h.group, a)
 		return true
@@ -142,10 +149,10 @@ func word(level slog.Level) string {
 	return "debug"
 }
 
-// secrets returns what the log must not show: the values of headers, passwords, and the query of
-// the URL, where some servers expect a key.
+// secrets returns what the log must not show: the values of headers, passwords, the client's secret,
+// and the query of the URL, where some servers expect a key.
 func (o *options) secrets() []string {
-	var all []string
+	all := []string{o.auth.clientSecret}
 	for _, given := range []http.Header{o.header, o.headerFile} {
 		for _, values := range given {
 			for _, v := range values {

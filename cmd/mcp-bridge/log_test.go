@@ -34,7 +34,11 @@ func TestLogLines(t *testing.T) {
 		"one line": {func(l *slog.Logger) { l.Info("a\nb\x1b[0m", "c", "d\ne\x1b[0m") }, "mcp-bridge: info: a b [0m c=\"d\\ne\\x1b[0m\"\n"},
 		"with":     {func(l *slog.Logger) { l.With("a", 1).WithGroup("g").With("b", 2).Info("x", "c", 3) }, "mcp-bridge: info: x a=1 g.b=2 g.c=3\n"},
 		"group":    {func(l *slog.Logger) { l.Info("x", slog.Group("g", "a", 1, slog.Group("h", "b", 2))) }, "mcp-bridge: info: x g.a=1 g.h.b=2\n"},
-		"inline":   {func(l *slog.Logger) { l.Info("x", slog.Group("", "a", 1), slog.Attr{}) }, "mcp-bridge: info: x a=1\n"},
+		"notice": {func(l *slog.Logger) {
+			l = l.With("not", "shown")
+			l.Log(t.Context(), notice, "go to\nhttps://a/?state=x")
+		}, "mcp-bridge: go to https://a/?state=x\n"},
+		"inline": {func(l *slog.Logger) { l.Info("x", slog.Group("", "a", 1), slog.Attr{}) }, "mcp-bridge: info: x a=1\n"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := logged(&options{logLevel: slog.LevelDebug}, test.write); got != test.want {
@@ -51,6 +55,7 @@ func TestLogSecrets(t *testing.T) {
 		headerFile: map[string][]string{"X-Key": {"secret-key", "secret-key-that-is-longer"}},
 		url:        "https://user:secret-1@example.com/?key=secret-2",
 		proxy:      &url.URL{Host: "proxy", User: url.UserPassword("user", "secret 3")},
+		auth:       authOptions{clientSecret: "my-client-secret"},
 	}
 	got := logged(o, func(l *slog.Logger) {
 		l.Warn(`1 secret-token, secret "quoted" \, secret-key-that-is-longer`)
@@ -58,9 +63,17 @@ func TestLogSecrets(t *testing.T) {
 		l.With("3", `secret "quoted" \`).Warn(`4 "secret \"quoted\" \\"`)
 		l.Warn("5", slog.Group("g", "a", "secret-1"), "url", o.url, "proxy", o.proxy)
 		l.Warn("6 abc")
+		l.Warn("7 my-client-secret")
+		// An address would be no use if a part of it were hidden. What is in it is not ours to choose.
+		tell(l, "8 https://example.com/secret-key/")
 	})
+	got, told, _ := strings.Cut(got, "mcp-bridge: 8 ")
+	if told != "https://example.com/secret-key/\n" {
+		t.Errorf("the address is %q", told)
+	}
 	if strings.Contains(got, "secret-") || strings.Contains(got, "longer") || strings.Contains(got, "secret 3") ||
-		strings.Contains(got, "secret%203") || strings.Contains(got, "quoted") || strings.Count(got, "[secret]") < 9 {
+		strings.Contains(got, "secret%203") || strings.Contains(got, "quoted") ||
+		strings.Contains(got, "my-client") || strings.Count(got, "[secret]") < 9 {
 		t.Errorf("there are secrets in\n%s", got)
 	}
 	if !strings.Contains(got, "6 abc") {
@@ -88,8 +101,10 @@ func TestLogUnread(t *testing.T) {
 		text, _ := io.ReadAll(unread)
 		lines <- string(text)
 	}()
-	for len(log.Handler().(*logHandler).to[0].lines) == queueLength {
-		time.Sleep(time.Millisecond)
+	for _, q := range log.Handler().(*logHandler).to {
+		for len(q.lines) == queueLength {
+			time.Sleep(time.Millisecond)
+		}
 	}
 	log.Info("the last line")
 	flush()

@@ -17,7 +17,7 @@ import (
 
 // The exit codes.
 const (
-	exitOK      = 0 // the input ended, or we were interrupted
+	exitOK      = 0 // it worked; the relay ended with its input, or was interrupted
 	exitFailure = 1
 	exitUsage   = 2
 )

@@ -2,6 +2,8 @@ package main
 
 import (
 	"os"
+	"path/filepath"
+	"runtime"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -11,6 +13,9 @@ func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"mcp-bridge": main,
 		"converse":   func() { os.Exit(converse(os.Args[1], os.Args[2:])) },
+		"xdg-open":   fakeBrowser, // what package auth starts on Linux,
+		"open":       fakeBrowser, // and on macOS
+		"my-browser": fakeBrowser, // for --browser
 	})
 }
 
@@ -27,6 +32,12 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector sleeps for 1 s otherwise
 			env.Setenv("NEWLINE", "\n")
+			env.Setenv("MCP_BRIDGE_HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv(browserOpened, filepath.Join(env.WorkDir, "browser-opened"))
+			env.Setenv(browserShown, filepath.Join(env.WorkDir, "browser-shown"))
+			if runtime.GOOS == "windows" {
+				env.Setenv("BROWSER", "my-browser") // the system's can't be faked
+			}
 			env.Values[worldKey{}] = &world{}
 			return nil
 		},

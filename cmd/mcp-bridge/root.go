@@ -43,6 +43,7 @@ func newRootCommand(begun *bool) *cobra.Command {
 		},
 	}
 	o.register(root.Flags())
+	root.Flags().BoolVar(&o.version, "version", false, "print the version")
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(sayHelp)
 	completeFlags(root)
@@ -88,16 +89,16 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		ResponseTimeout: o.responseTimeout,
 		Logger:          log,
 	}
-	login, err := o.newAuthTransport(cfg.HTTPClient.Transport, log, stderr)
-	if err != nil {
-		return err
-	}
-	if login != nil {
-		defer login.Close()
-		cfg.HTTPClient.Transport = login
+	if !o.hasAuthorization() {
+		login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
+		if err != nil {
+			return err
+		}
+		defer func() { _ = login.Close() }()
+		cfg.HTTPClient.Transport = &hinting{login, o}
 		cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
 	}
-	err = bridge.Run(ctx, in, out, cfg)
+	err := bridge.Run(ctx, in, out, cfg)
 	if err == nil && errors.Is(context.Cause(ctx), bridge.ErrOutputClosed) {
 		err = bridge.ErrOutputClosed
 	}

@@ -21,6 +21,7 @@ import (
 	"strings"
 	"sync"
 
+	"mcp-bridge/auth/authtest"
 	"mcp-bridge/bridge/bridgetest"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -36,12 +37,20 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"received": cmdReceived,
 	"proxied":  cmdProxied,
 	"relayed":  cmdRelayed,
+
+	"authority": cmdAuthority,
+	"asked":     cmdAsked,
+	"counted":   cmdCounted,
+	"opened":    cmdOpened,
+	"shown":     cmdShown,
+	"port":      cmdPort,
 }
 
 // A world is what a script has started.
 type world struct {
 	server *bridgetest.Server
-	addr   string // where the server listens
+	auth   *authtest.Server // its authorization server, or nil
+	addr   string           // where the server listens
 	proxy  *proxy
 }
 
@@ -52,6 +61,8 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 // cmdServer starts an MCP server:
 //
 //	server [sse] [stream] [stateless] [httpsse] [tls] [cookie] [silent] [status=CODE]
+//	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
+//	               [resource-optional] [client=ID[:SECRET]] [key-client=ID]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! server")
@@ -61,6 +72,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	ts.Check(err)
 	cfg.Listener = l
+	var signIn *authtest.Config
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
@@ -93,13 +105,22 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 			file := ts.MkAbs("ca.pem")
 			ts.Check(os.WriteFile(file, ca, 0o600))
 			ts.Setenv("CA", file)
+		case "signin":
+			signIn = new(authtest.Config)
 		default:
-			ts.Fatalf("unknown option %s", arg)
+			if signIn == nil || !signInOption(ts, signIn, name, value) {
+				ts.Fatalf("unknown option %s", arg)
+			}
 		}
+	}
+	w := worldOf(ts)
+	if signIn != nil {
+		w.auth = authtest.NewServer(*signIn)
+		ts.Defer(w.auth.Close)
+		guard(w.auth, &cfg)
 	}
 	server := bridgetest.NewServer(cfg)
 	ts.Defer(server.Close)
-	w := worldOf(ts)
 	w.server, w.addr = server, l.Addr().String()
 	_, port, err := net.SplitHostPort(w.addr)
 	ts.Check(err)

@@ -5,12 +5,14 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
-// setURL checks args, which should be the server's URL alone.
+// setURL checks args: the server's URL and nothing else, but for the callback port, which mcp-remote
+// takes there.
 func (o *options) setURL(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 || strings.TrimSpace(args[0]) == "" {
 		return usageError{errors.New("the server's URL is missing, as in: mcp-bridge https://example.com/mcp")}
@@ -20,7 +22,9 @@ func (o *options) setURL(cmd *cobra.Command, args []string) error {
 		return usageError{noURL(cmd, given)}
 	}
 	if len(args) > 1 {
-		return usageError{tooMany(cmd, args)}
+		if err := o.setPort(cmd, args); err != nil {
+			return usageError{err}
+		}
 	}
 	u, err := url.Parse(given)
 	if err != nil {
@@ -48,6 +52,23 @@ func noURL(cmd *cobra.Command, arg string) error {
 		return fmt.Errorf("the URL has no scheme; did you mean https://%s?", arg)
 	}
 	return fmt.Errorf("%q is neither a URL nor a command", arg)
+}
+
+// setPort takes a second argument that is a port. It is none if it may be the value of a header
+// that was taken apart at its space.
+func (o *options) setPort(cmd *cobra.Command, args []string) error {
+	port, ok := portNumber(args[1])
+	for _, values := range o.header {
+		ok = ok && !slices.Contains(values, "")
+	}
+	if !ok || len(args) > 2 {
+		return tooMany(cmd, args)
+	}
+	if cmd.Flags().Changed("callback-port") && o.auth.callbackPort != port {
+		return fmt.Errorf("the callback port is %d by --callback-port, and %d behind the URL", o.auth.callbackPort, port)
+	}
+	o.auth.callbackPort = port
+	return nil
 }
 
 // tooMany says that there are arguments beside the URL. They may well be parts of a header that

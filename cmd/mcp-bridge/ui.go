@@ -1,10 +1,12 @@
 package main
 
 import (
+	"context"
 	_ "embed"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"runtime/debug"
 	"strings"
@@ -17,8 +19,8 @@ import (
 
 // What mcp-bridge says to a person follows these rules:
 //
-//   - Standard output belongs to the protocol. Only --help, --version, the completion scripts
-//     and the demo print there, since no protocol runs then.
+//   - Standard output belongs to the protocol. Only --help, --version and the commands beside the
+//     relay print there, since no protocol runs then.
 //   - All else goes to standard error, one line each, beginning with "mcp-bridge: ".
 //   - No capital at the beginning, no full stop at the end.
 //   - An error says what to do about it, where we know.
@@ -58,6 +60,20 @@ func sayHelp(cmd *cobra.Command, _ []string) {
 	fmt.Fprintf(out, "%s\n\n%s", strings.TrimSpace(about), cmd.UsageString())
 }
 
+// shareUsage says in the help of a command that its flags are those of the root command, instead of
+// listing them all.
+func shareUsage(cmd *cobra.Command) {
+	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
+		out := cmd.OutOrStderr()
+		fmt.Fprintf(out, "Usage:\n  mcp-bridge %s [flags]\n\nFlags:\n", cmd.Use)
+		if all := cmd.Flags().Lookup("all"); all != nil {
+			fmt.Fprintf(out, "  --all   %s\n", all.Usage)
+		}
+		fmt.Fprint(out, "  and those of mcp-bridge itself, as in the host's configuration; see 'mcp-bridge --help'\n")
+		return nil
+	})
+}
+
 // A usageError is wrong usage: a flag, an argument, a variable, or a file that one of them names.
 type usageError struct{ error }
 
@@ -94,29 +110,27 @@ func oneLine(s string) string {
 	}, s)
 }
 
-// say prints one line.
-func say(stderr io.Writer, text string) {
-	fmt.Fprintf(stderr, "mcp-bridge: %s\n", oneLine(text))
-}
+// tell says what a person has to know now, whatever --log-level is.
+func tell(log *slog.Logger, text string) { log.Log(context.Background(), notice, text) }
 
 // sayEvent tells what happens while a token is being obtained.
-func sayEvent(stderr io.Writer, server string, e auth.Event) {
+func sayEvent(log *slog.Logger, server string, e auth.Event) {
 	server = withoutSecrets(server)
 	switch e.Kind {
 	case auth.SignInStarted:
-		say(stderr, "sign in to "+server+" in the browser; if it did not open, go to "+e.URL)
+		tell(log, "sign in to "+server+" in the browser; if it does not open, go to "+e.URL)
 	case auth.DeviceStarted:
-		say(stderr, "sign in to "+server+" on any device: go to "+e.URL+" and enter the code "+e.Code)
+		tell(log, "sign in to "+server+" on any device: go to "+e.URL+" and enter the code "+e.Code)
 	case auth.SignInElsewhere:
 		if e.URL == "" {
-			say(stderr, "waiting for another mcp-bridge, which is getting a token for "+server)
+			tell(log, "waiting for another mcp-bridge, which is getting a token for "+server)
 		} else {
-			say(stderr, "another mcp-bridge waits for the sign-in to "+server+"; finish it at "+e.URL)
+			tell(log, "another mcp-bridge waits for you to sign in to "+server+"; go on at "+e.URL)
 		}
 	case auth.SignInDone:
-		say(stderr, "signed in to "+server)
+		tell(log, "signed in to "+server)
 	case auth.IssuerChanged:
-		say(stderr, server+" is now in the care of the authorization server "+e.URL+"; the old login does not count there")
+		tell(log, server+" has another authorization server than before, "+e.URL+", so a new sign-in is needed")
 	}
 }
 
