@@ -39,7 +39,7 @@ func (t *Transport) Login(ctx context.Context) error {
 // Logout forgets the token and the registration, and revokes the token where the server offers
 // that (RFC 7009). The error says if that failed; everything is forgotten all the same.
 func (t *Transport) Logout(ctx context.Context) error {
-	unlock, err := t.cfg.Storage.Lock(ctx)
+	unlock, err := t.lock(ctx)
 	if err != nil {
 		return err
 	}

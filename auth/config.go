@@ -45,7 +45,8 @@ type Config struct {
 
 	// Profile tells several accounts on one server apart.
 	Profile string
-	// Storage keeps tokens and registrations. Default: a FileStorage in DefaultDir.
+	// Storage keeps tokens and registrations. Default: a FileStorage in DefaultDir, or
+	// a MemoryStorage where there is no such folder.
 	Storage Storage
 
 	// Base carries requests to the MCP server and to the authorization server alike. Default
@@ -142,7 +143,9 @@ func (c *Config) check() error {
 	if c.Storage == nil {
 		dir, err := DefaultDir()
 		if err != nil {
-			return err
+			c.Log.Warn("logins are kept in memory only", "error", err)
+			c.Storage = &MemoryStorage{}
+			return nil
 		}
 		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Log: c.Log}
 	}

@@ -86,6 +86,7 @@ func canonicalResource(u *url.URL) string {
 	r := *u
 	r.Scheme, r.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
 	r.Fragment, r.User = "", nil
+	r.RawQuery, r.ForceQuery = "", false // RFC 8707 2: better without, and it may be a secret
 	return r.String()
 }
 

@@ -72,12 +72,13 @@ func (e *RegistrationError) Error() string {
 // A TokenError is a refusal of the token endpoint (RFC 6749 5.2). Code is "" when the answer was
 // none of OAuth's.
 type TokenError struct {
-	Status            int // HTTP
+	Endpoint          string // "token endpoint", or another that knows the client in the same way
+	Status            int    // HTTP
 	Code, Description string
 }
 
 func (e *TokenError) Error() string {
-	return fmt.Sprintf("the token endpoint answered %d: %s", e.Status, words(e.Code, e.Description))
+	return fmt.Sprintf("the %s answered %d: %s", e.Endpoint, e.Status, words(e.Code, e.Description))
 }
 
 // A MetadataError means that what a server says of itself can't be trusted or used.

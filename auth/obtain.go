@@ -35,6 +35,7 @@ type failure struct {
 // on: its result is not only for this request, and a refresh that is cut off between the
 // server's rotation and our saving loses the login.
 func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
+	var before error // why the user is not asked now
 	for {
 		t.mu.Lock()
 		if h := t.current.Load(); h.hasToken() && n.isMet(h.Record) {
@@ -42,9 +43,9 @@ func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
 			return h, nil // somebody was faster
 		}
 		if n.mayAsk && t.failure.err != nil && time.Since(t.failure.at) < calm {
-			err := t.failure.err
-			t.mu.Unlock()
-			return nil, fmt.Errorf("%w (this was %d s ago; the next try is possible in a minute)", err, int(time.Since(t.failure.at).Seconds()))
+			// Not again so soon. But the user may have signed in elsewhere meanwhile.
+			before = fmt.Errorf("%w (this was %d s ago; the next try is possible in a minute)", t.failure.err, int(time.Since(t.failure.at).Seconds()))
+			n.mayAsk = false
 		}
 		f := t.flight
 		joined := f != nil
@@ -62,6 +63,9 @@ func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
 		// An attempt that might not ask must not answer for one that may.
 		if f.err != nil && n.mayAsk && !f.mayAsk {
 			continue
+		}
+		if before != nil && errors.Is(f.err, ErrSignInRequired) {
+			return nil, before
 		}
 		if f.err == nil && joined && !n.isMet(f.held.Record) {
 			continue // it brought what somebody else needed
@@ -106,7 +110,7 @@ func signInFailed(err error) bool {
 // meanwhile, a refresh, a sign-in. It holds the lock between processes all the while. With an
 // error it may return a record too: what is left of the one in use.
 func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
-	unlock, err := t.lock()
+	unlock, err := t.lock(t.ctx)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -287,7 +291,7 @@ func (t *Transport) clientToken(d *discovery, c challenge) (*Record, error) {
 }
 
 // lock takes the lock between processes. When that takes long, the user hears what is waited for.
-func (t *Transport) lock() (func(), error) {
+func (t *Transport) lock(ctx context.Context) (func(), error) {
 	told := time.AfterFunc(patience, func() {
 		page := ""
 		if holder, ok := t.cfg.Storage.(pageHolder); ok {
@@ -296,7 +300,7 @@ func (t *Transport) lock() (func(), error) {
 		t.cfg.Tell(Event{Kind: SignInElsewhere, URL: page})
 	})
 	defer told.Stop()
-	return t.cfg.Storage.Lock(t.ctx)
+	return t.cfg.Storage.Lock(ctx)
 }
 
 // A pageHolder is a Storage that can tell other processes where the user can sign in.

@@ -14,6 +14,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -233,6 +234,45 @@ func replaceFile(path string, text []byte) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// MemoryStorage keeps a record for as long as the process lives.
+type MemoryStorage struct {
+	mu     sync.Mutex
+	record *Record
+	once   sync.Once
+	locked chan struct{} // holds an element while the lock is held
+}
+
+func (s *MemoryStorage) Load() (*Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.record, nil
+}
+
+func (s *MemoryStorage) Save(r *Record) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	kept := *r
+	s.record = &kept
+	return nil
+}
+
+func (s *MemoryStorage) Clear() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.record = nil
+	return nil
+}
+
+func (s *MemoryStorage) Lock(ctx context.Context) (func(), error) {
+	s.once.Do(func() { s.locked = make(chan struct{}, 1) })
+	select {
+	case s.locked <- struct{}{}:
+		return func() { <-s.locked }, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // List returns the records in a folder, those of later layouts left out.

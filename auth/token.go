@@ -21,6 +21,8 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 )
 
+const tokenEndpoint = "token endpoint"
+
 // A grant is one request to the token endpoint, by a client at an authorization server. The
 // exchange of a code is oauth2.Config's; other grants go through clientcredentials.Config, the
 // one part of x/oauth2 that lets grant_type and the other parameters be chosen and still parses the
@@ -79,7 +81,7 @@ func (g *grant) ask(ctx context.Context, form url.Values, resource string) (*tok
 }
 
 func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (*tokenReply, error) {
-	if _, err := g.t.checkURL("token endpoint", g.tokenURL); err != nil {
+	if _, err := g.t.checkURL(tokenEndpoint, g.tokenURL); err != nil {
 		return nil, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
@@ -111,7 +113,7 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 	token, err := cfg.Token(context.WithValue(ctx, oauth2.HTTPClient, &client))
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {
 		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"))
-		return nil, &TokenError{refused.Response.StatusCode, code, description}
+		return nil, &TokenError{tokenEndpoint, refused.Response.StatusCode, code, description}
 	}
 	switch {
 	case shim.refused != nil:
@@ -119,11 +121,11 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 	case err != nil:
 		// What x/oauth2 says of a reply that it can't parse may quote it, tokens and all.
 		if shim.replied {
-			return nil, &TokenError{Status: http.StatusOK, Description: "the reply holds no token"}
+			return nil, &TokenError{Endpoint: tokenEndpoint, Status: http.StatusOK, Description: "the reply holds no token"}
 		}
 		return nil, stripURL(err)
 	case !strings.EqualFold(token.Type(), "bearer"):
-		return nil, &TokenError{Status: http.StatusOK, Description: "the token is of type " + strconv.Quote(clip(token.Type(), 40)) + ", which can't be used"}
+		return nil, &TokenError{Endpoint: tokenEndpoint, Status: http.StatusOK, Description: "the token is of type " + strconv.Quote(clip(token.Type(), 40)) + ", which can't be used"}
 	}
 	scope, _ := token.Extra("scope").(string)
 	return &tokenReply{Token{token.AccessToken, token.RefreshToken, time.Now().UTC().Round(0), shim.expiry}, scope}, nil
@@ -187,7 +189,7 @@ func (s *tokenShim) read(resp *http.Response, body []byte) []byte {
 	if decoder.Decode(&members) != nil {
 		form, err := url.ParseQuery(strings.TrimSpace(string(body)))
 		if err != nil || form.Get("access_token") == "" && form.Get("error") == "" {
-			s.refused = &TokenError{Status: resp.StatusCode, Description: "the reply holds no token"}
+			s.refused = &TokenError{Endpoint: tokenEndpoint, Status: resp.StatusCode, Description: "the reply holds no token"}
 			return body
 		}
 		members = map[string]any{}
@@ -197,7 +199,7 @@ func (s *tokenShim) read(resp *http.Response, body []byte) []byte {
 	}
 	if code, ok := members["error"].(string); ok && code != "" {
 		description, _ := members["error_description"].(string)
-		s.refused = &TokenError{resp.StatusCode, clip(code, 100), clip(description, longestText)}
+		s.refused = &TokenError{tokenEndpoint, resp.StatusCode, clip(code, 100), clip(description, longestText)}
 	}
 	s.expiry = expiry(members["expires_in"])
 	delete(members, "expires_in")
@@ -275,7 +277,7 @@ func (g *grant) post(ctx context.Context, what, endpoint string, form url.Values
 	}
 	if resp.StatusCode/100 != 2 {
 		code, description := oauthError(body, resp.Header.Get("Content-Type"))
-		return nil, &TokenError{resp.StatusCode, code, description}
+		return nil, &TokenError{what, resp.StatusCode, code, description}
 	}
 	return body, nil
 }

@@ -169,6 +169,9 @@ func accepts(code int) bool {
 	return code < 500
 }
 
+// CloseIdleConnections closes connections that no request is using.
+func (t *Transport) CloseIdleConnections() { t.client.CloseIdleConnections() }
+
 // replayable returns a function that gives the request's body as often as wanted, nil if it has
 // none. RoundTrip has to close the original.
 func replayable(req *http.Request) (func() (io.ReadCloser, error), error) {

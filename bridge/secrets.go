@@ -27,7 +27,10 @@ type secrets struct {
 
 func newSecrets(header http.Header, at *url.URL) *secrets {
 	s := &secrets{}
-	for _, values := range header {
+	for name, values := range header {
+		if name == "User-Agent" || name == "Host" {
+			continue
+		}
 		for _, value := range values {
 			_, credential, _ := strings.Cut(value, " ")
 			s.add(value, credential)
