@@ -57,6 +57,7 @@ func completeFlags(cmd *cobra.Command) {
 		"response-timeout": nil,
 		"max-message":      nil,
 		"max-in-flight":    nil,
+		"keep-alive":       nil,
 	} {
 		err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		if err != nil {

@@ -31,6 +31,7 @@ type options struct {
 	responseTimeout time.Duration
 	maxMessage      int64
 	maxInFlight     int
+	keepAlive       time.Duration
 	logLevel        slog.Level
 	logFile         *os.File // or nil
 	disableCookies  bool
@@ -65,6 +66,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.Func("response-timeout", "time limit for the beginning of an answer", durationInto(&o.responseTimeout))
 	fs.Func("max-message", "refuse larger messages", o.setMaxMessage)
 	fs.Func("max-in-flight", "how many requests may be under way", o.setMaxInFlight)
+	fs.Func("keep-alive", "ping the server when nothing was under way for so long", durationInto(&o.keepAlive))
 	fs.Func("log-level", "what to say on standard error", o.setLogLevel)
 	fs.Func("log-file", "append the log to this file too", o.setLogFile)
 	fs.BoolP("help", "h", false, "print this text")

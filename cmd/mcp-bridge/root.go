@@ -86,6 +86,7 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		HTTPClient:      newHTTPClient(o, log),
 		MaxMessage:      o.maxMessage,
 		MaxInFlight:     o.maxInFlight,
+		KeepAlive:       o.keepAlive,
 		ResponseTimeout: o.responseTimeout,
 		Logger:          log,
 	}
