@@ -2,13 +2,10 @@ package bridge
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,40 +37,10 @@ type streamable struct {
 	renewal *renewal // under way, or the last one
 }
 
-// A session is what the server gave with the result of initialize. The one before that has
-// neither id nor version.
-type session struct {
-	id, version string
-	*stream
-}
-
-// A renewal is one attempt to replace a session that the server forgot.
-type renewal struct {
-	lost *session
-	done chan struct{} // closed when err is set
-	err  error
-}
-
 func newStreamable(r *relay, ep *endpoint) *streamable {
 	s := &streamable{r: r, ep: ep}
 	s.current.Store(&session{stream: newStream(r.ctx)})
 	return s
-}
-
-// header returns the headers that the protocol defines for a request in a session (spec 2.12,
-// 2.16).
-func (s *session) header(accept, contentType string) http.Header {
-	h := http.Header{"Accept": {accept}}
-	if contentType != "" {
-		h["Content-Type"] = []string{contentType}
-	}
-	if s.id != "" {
-		h[mcp.HeaderSessionID] = []string{s.id}
-	}
-	if s.version != "" {
-		h[mcp.HeaderProtocolVersion] = []string{s.version}
-	}
-	return h
 }
 
 func (s *streamable) request(ctx context.Context, c *call, sent func()) error {
@@ -223,46 +190,6 @@ func (s *streamable) refused(resp *http.Response, c *call, sess *session) error 
 	return status
 }
 
-// unknownSession matches what servers say of a session they don't know, where they say it with
-// another status than 404: "Bad Request: No valid session ID provided", "unknown session", …
-var unknownSession = sync.OnceValue(func() *regexp.Regexp {
-	return regexp.MustCompile(`(?i)(unknown|invalid|no valid|not found|missing|expired|terminated|closed|no such)\W+(\w+\W+)?session|session\W+(\w+\W+){0,3}(unknown|invalid|not found|missing|expired|terminated|closed|not exist)`)
-})
-
-// SpeaksOfSession tells whether a 401, with the beginning of its body, is about the session that the
-// request named, and not about authorization: the bridge then asks for a new session.
-func SpeaksOfSession(resp *http.Response, body []byte) bool {
-	return resp.Request != nil && resp.Request.Header.Get(mcp.HeaderSessionID) != "" && unknownSession().Match(body)
-}
-
-// sessionLost tells whether an answer to a request that named a session means that the server
-// does not know it. 404 does (spec 2.18), unless it is the 2026-07-28 way to say that a method is
-// unknown (spec 2.49). Some servers say it in words only.
-func sessionLost(code int, body []byte, id []byte) bool {
-	switch code {
-	case http.StatusNotFound:
-		m, err := parse(append([]byte(nil), body...))
-		var answer struct {
-			Error struct{ Code int }
-		}
-		return !(err == nil && m.kind == response && m.id != nil && idKey(m.id) == idKey(id) &&
-			json.Unmarshal(body, &answer) == nil && answer.Error.Code == mcp.METHOD_NOT_FOUND)
-	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusServiceUnavailable:
-		return unknownSession().Match(body)
-	}
-	return false
-}
-
-// sessionID returns the session id of a response, "" if it has none that can be sent back (spec
-// 2.15).
-func sessionID(h http.Header) string {
-	id := h.Get(mcp.HeaderSessionID)
-	if strings.ContainsFunc(id, func(c rune) bool { return c < 0x21 || c > 0x7e }) {
-		return ""
-	}
-	return id
-}
-
 func (s *streamable) send(ctx context.Context, m *message, sent func()) error {
 	sess := s.current.Load()
 	err := s.sendIn(ctx, sess, m, sent)
@@ -296,93 +223,10 @@ func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent
 	return nil
 }
 
-func (s *streamable) established(c *call, version string) {
-	s.r.secrets.add(c.session)
-	old := s.current.Swap(&session{id: c.session, version: version, stream: newStream(s.r.ctx)})
-	if old.id == "" {
-		return
-	}
-	// A host that initializes twice leaves no session behind. Ends within its own bound.
-	s.r.work.Go(func() {
-		ctx, cancel := context.WithTimeout(s.r.ctx, goodbyeLimit)
-		defer cancel()
-		s.end(ctx, old)
-	})
-}
-
-// renew replaces a session that the server forgot, once for all who meet that (spec 2.20). The
-// attempt does not depend on any one of them: it goes on when the first one leaves.
-func (s *streamable) renew(ctx context.Context, lost *session) error {
-	s.mu.Lock()
-	if s.current.Load() != lost {
-		s.mu.Unlock()
-		return nil
-	}
-	if s.renewal == nil || s.renewal.lost != lost || isOpen(s.renewal.done) {
-		n := &renewal{lost: lost, done: make(chan struct{})}
-		s.renewal = n
-		s.r.work.Go(func() { // ends within handshakeLimit
-			defer close(n.done)
-			if n.err = s.replace(lost); errors.Is(n.err, ErrSessionChanged) {
-				s.r.fail(n.err)
-			}
-		})
-	}
-	n := s.renewal
-	s.mu.Unlock()
-	select {
-	case <-n.done:
-		return n.err
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (s *streamable) replace(lost *session) error {
-	s.r.log.Info("the server forgot the session, asking for a new one")
-	var fresh *session
-	err := s.r.handshake.repeat(s.r.ctx, s.r,
-		func(ctx context.Context, c *call) error {
-			if !c.isInitialize() {
-				return s.exchange(ctx, c, fresh, func() {})
-			}
-			if err := s.exchange(ctx, c, &session{}, func() {}); err != nil {
-				return err
-			}
-			s.r.secrets.add(c.session)
-			fresh = &session{id: c.session, version: lost.version, stream: newStream(s.r.ctx)}
-			return nil
-		},
-		func(ctx context.Context, m *message) error { return s.sendIn(ctx, fresh, m, nil) })
-	if err != nil {
-		if fresh != nil {
-			s.end(s.r.ctx, fresh)
-		}
-		return err
-	}
-	s.current.Store(fresh)
-	lost.stop() // a server may hold the stream of a session open that it has forgotten
-	return nil
-}
-
 func (s *streamable) reopen() { s.current.Load().interrupt() }
 
 func (s *streamable) close(ctx context.Context) {
 	s.end(ctx, s.current.Load())
-}
-
-// end closes a session with DELETE. A server may refuse that (spec 2.34).
-func (s *streamable) end(ctx context.Context, sess *session) {
-	sess.stop()
-	if sess.id == "" {
-		return
-	}
-	resp, err := s.ep.do(ctx, http.MethodDelete, nil, nil, sess.header(typeJSON+", "+typeEvents, ""), nil)
-	if err != nil {
-		s.r.log.Debug("ending the session failed", "error", err)
-		return
-	}
-	discard(resp.Body)
 }
 
 // A tooLongError means that a message is over the limit.

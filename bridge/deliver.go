@@ -1,0 +1,132 @@
+package bridge
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// toHost writes an answer, if there is one.
+func (r *relay) toHost(message []byte) {
+	if message != nil {
+		r.out.write(message)
+	}
+}
+
+// take takes a message that came on an event stream, that of the call via or, when via is nil,
+// one that belongs to no call.
+func (r *relay) take(raw []byte, via *call) {
+	if err := r.deliver(raw, via); err != nil {
+		text := r.secrets.excerpt(raw, "")
+		r.log.Warn("the server sent what is no message", "error", err)
+		if via != nil {
+			via.trouble = fmt.Sprintf("an event that is %v: %s", err, text)
+		}
+	}
+}
+
+// deliver passes a message of the server's on to the host. It may write to raw, and does not
+// keep it. The error says that raw is no JSON.
+func (r *relay) deliver(raw []byte, via *call) error {
+	m, err := parse(bytes.Trim(raw, " \t\r\n"))
+	if err != nil {
+		if c := r.answered(m, via); c != nil && m.id != nil {
+			r.calls.settle(c, r.explain(c, fmt.Errorf("the server's answer is %w", err)))
+		}
+		return err
+	}
+	switch m.kind {
+	case batch: // 2025-03-26; a host gets the messages one by one (spec 2.08)
+		for _, item := range m.items {
+			_ = r.deliver(item, via) // it is JSON
+		}
+	case response:
+		r.respond(m, via)
+	case request:
+		if !r.hold(m) {
+			r.out.write(m.raw)
+		}
+	case notification:
+		r.out.write(m.raw)
+	default:
+		r.log.Warn("the server sent what is no JSON-RPC message", "text", r.secrets.excerpt(raw, ""))
+		if via != nil {
+			via.trouble = "what is no JSON-RPC message: " + r.secrets.excerpt(raw, "")
+		}
+	}
+	return nil
+}
+
+// respond passes the answer to a call on. The first one counts; one to a request that nobody
+// made goes nowhere.
+func (r *relay) respond(m *message, via *call) {
+	c := r.answered(m, via)
+	if c == nil || c.over() {
+		r.log.Warn("the server answered a request that does not wait for an answer")
+		if via != nil && via != c {
+			via.trouble = "an answer to another request: " + r.secrets.excerpt(m.raw, "")
+		}
+		return
+	}
+	if m.id == nil {
+		m.raw = m.withID(c.id)
+	}
+	if c.onResult != nil && m.result != nil && !m.failed {
+		c.onResult(m)
+	}
+	r.calls.settle(c, m.raw)
+}
+
+// answered returns the call that a response answers, nil if there is none. One without an id
+// answers the call on whose stream it came, if it is an error: that is how servers refuse what
+// they could not read (spec 8.11).
+func (r *relay) answered(m *message, via *call) *call {
+	switch {
+	case via != nil && m.id == nil && m.failed:
+		return via
+	case m.id == nil:
+		return nil
+	case via != nil && idKey(m.id) == via.key:
+		return via
+	}
+	return r.calls.find(m.id)
+}
+
+// tooLong takes a message of the server's that was too long to keep.
+func (r *relay) tooLong(id []byte, size int64, via *call) {
+	err := &tooLongError{size, r.cfg.MaxMessage}
+	if c := r.answered(&message{id: id}, via); c != nil {
+		r.calls.settle(c, r.explain(c, err))
+		return
+	}
+	r.log.Warn("the server sent a message that is too long", "bytes", size)
+	if via != nil {
+		via.trouble = err.Error()
+	}
+}
+
+// hold keeps a request of the server's back that the host is not ready for (spec 1.25).
+func (r *relay) hold(m *message) bool {
+	if r.hostReady.Load() || m.is(mcp.MethodPing) {
+		return false
+	}
+	r.heldMu.Lock()
+	defer r.heldMu.Unlock()
+	if r.hostReady.Load() || len(r.held) == maxHeld {
+		return false
+	}
+	r.held = append(r.held, bytes.Clone(m.raw))
+	return true
+}
+
+// ready lets the host have the server's requests.
+func (r *relay) ready() {
+	r.heldMu.Lock()
+	defer r.heldMu.Unlock()
+	for _, m := range r.held {
+		r.out.write(m)
+	}
+	r.held = nil
+	r.hostReady.Store(true)
+}
