@@ -28,7 +28,7 @@ func (t *Transport) Login(ctx context.Context) error {
 		return ErrNotWanted
 	}
 	h := t.token(ctx)
-	n := need{challenge: c, hasChallenge: true, mayAsk: true, mustAsk: true}
+	n := need{challenge: c, hasChallenge: true, mayAsk: true, mustAsk: true, explicit: true}
 	if h.hasToken() {
 		n.rejected = h.Token.Access
 	}
@@ -67,13 +67,15 @@ func (t *Transport) revoke(ctx context.Context, rec *Record) error {
 		client.Secret = t.cfg.ClientSecret
 	}
 	g := &grant{t, &client, rec.Issuer, rec.TokenURL}
+	var err error
 	if rec.Token.Refresh != "" {
-		if err := g.revoke(ctx, rec.RevokeURL, rec.Token.Refresh, "refresh_token"); err != nil {
-			return fmt.Errorf("revoking the login at %s: %w", rec.Issuer, err)
-		}
+		err = g.revoke(ctx, rec.RevokeURL, rec.Token.Refresh, "refresh_token")
 	}
-	if err := g.revoke(ctx, rec.RevokeURL, rec.Token.Access, "access_token"); err != nil {
-		return fmt.Errorf("revoking the token at %s: %w", rec.Issuer, err)
+	if err2 := g.revoke(ctx, rec.RevokeURL, rec.Token.Access, "access_token"); err == nil {
+		err = err2
+	}
+	if err != nil {
+		return fmt.Errorf("revoking the login at %s: %w", rec.Issuer, err)
 	}
 	return nil
 }

@@ -1,6 +1,8 @@
 package auth
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,8 +11,6 @@ import (
 	"net/url"
 	"strings"
 	"time"
-
-	"golang.org/x/oauth2"
 )
 
 // deviceGrant is the grant type of the device authorization grant (RFC 8628 3.4).
@@ -69,24 +69,24 @@ func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discover
 	if err != nil {
 		return nil, fmt.Errorf("starting the sign-in by device code: %w", err)
 	}
-	var started oauth2.DeviceAuthResponse
-	if err := json.Unmarshal(body, &started); err != nil || started.DeviceCode == "" {
+	started, ok := readDeviceReply(body)
+	if !ok {
 		return nil, errors.New("starting the sign-in by device code: the reply holds no code")
 	}
-	page := started.VerificationURI
+	page := cmp.Or(started.Page, started.OldPage)
 	if _, err := t.checkURL("verification page", page); err != nil {
 		return nil, err
 	}
 	t.cfg.Tell(Event{Kind: DeviceStarted, URL: page, Code: clip(started.UserCode, 40)})
 
-	if !started.Expiry.IsZero() {
+	if end := expiry(started.ExpiresIn); !end.IsZero() {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, started.Expiry, ErrSignInTimeout)
+		ctx, cancel = context.WithDeadlineCause(ctx, end, ErrSignInTimeout)
 		defer cancel()
 	}
-	interval := time.Duration(started.Interval) * time.Second
-	if interval <= 0 {
-		interval = pollInterval
+	interval := pollInterval
+	if s := seconds(started.Interval); s > 0 {
+		interval = s
 	}
 	for {
 		select {
@@ -105,11 +105,30 @@ func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discover
 		case refused.Code == "authorization_pending":
 		case refused.Code == "slow_down", refused.Status == http.StatusTooManyRequests:
 			interval += 5 * time.Second // RFC 8628 3.5
-		case refused.isTransient() && refused.Code == "":
+		case refused.isTransient():
 		case refused.Code == "access_denied":
 			return nil, &AuthorizationError{refused.Code, refused.Description}
 		default:
 			return nil, fmt.Errorf("signing in by device code: %w", err)
 		}
 	}
+}
+
+// A deviceReply is the answer of the device authorization endpoint (RFC 8628 3.2). Times come as
+// numbers or strings.
+type deviceReply struct {
+	DeviceCode string `json:"device_code"`
+	UserCode   string `json:"user_code"`
+	Page       string `json:"verification_uri"`
+	OldPage    string `json:"verification_url"` // what it was called before the RFC
+	ExpiresIn  any    `json:"expires_in"`
+	Interval   any    `json:"interval"`
+}
+
+func readDeviceReply(body []byte) (*deviceReply, bool) {
+	var r deviceReply
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	decoder.UseNumber()
+	err := decoder.Decode(&r)
+	return &r, err == nil && r.DeviceCode != ""
 }

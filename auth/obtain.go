@@ -42,7 +42,7 @@ func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
 			t.mu.Unlock()
 			return h, nil // somebody was faster
 		}
-		if n.mayAsk && t.failure.err != nil && time.Since(t.failure.at) < calm {
+		if n.mayAsk && !n.explicit && t.failure.err != nil && time.Since(t.failure.at) < calm {
 			// Not again so soon. But the user may have signed in elsewhere meanwhile.
 			before = fmt.Errorf("%w (this was %d s ago; the next try is possible in a minute)", t.failure.err, int(time.Since(t.failure.at).Seconds()))
 			n.mayAsk = false
@@ -165,7 +165,7 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 		}
 	}
 	if t.cfg.ClientCredentials {
-		rec, err := t.clientToken(d, n.challenge)
+		rec, err := t.clientToken(d, n.challenge, rec.Scope)
 		return rec, fromSignIn, err
 	}
 	if !n.mayAsk {
@@ -266,10 +266,10 @@ func (t *Transport) refresh(rec *Record) (*Record, error) {
 }
 
 // clientToken gets a token for the client itself (RFC 6749 4.4).
-func (t *Transport) clientToken(d *discovery, c challenge) (*Record, error) {
+func (t *Transport) clientToken(d *discovery, c challenge, granted string) (*Record, error) {
 	client := t.configuredClient(&d.server, "")
 	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
-	scopes := t.scopesFor(d, c, "")
+	scopes := t.scopesFor(d, c, granted)
 	form := map[string][]string{"grant_type": {"client_credentials"}}
 	if scopes = without(scopes, offlineAccess); len(scopes) > 0 {
 		form["scope"] = []string{strings.Join(scopes, " ")}

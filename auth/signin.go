@@ -93,7 +93,7 @@ func (t *Transport) trySignIn(ctx context.Context, cb *callback, rec *Record, c 
 			return t.newRecord(d, client, &reply.Token, scope), nil
 		case errors.Is(err, errStale) && client.Registered && !retried:
 			// The one retry, with everything cleared and a fresh registration.
-			retried, known = true, nil
+			retried, known, rec = true, nil, &Record{}
 			t.cfg.Log.Warn("the authorization server does not know the client any more, registering anew", "error", err)
 			if err := t.cfg.Storage.Clear(); err != nil {
 				return nil, err
@@ -133,6 +133,9 @@ func (t *Transport) authorize(ctx context.Context, cb *callback, client *Client,
 		if err := t.preflight(ctx, page, cb.redirectURI, state, client, fresh, &d.server); err != nil {
 			return nil, err
 		}
+	}
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
 	}
 	defer t.leavePage(page)()
 	t.cfg.Tell(Event{Kind: SignInStarted, URL: page})

@@ -78,8 +78,10 @@ func (id Identity) fileName() string {
 		if u.Port() == "443" && u.Scheme == "https" || u.Port() == "80" && u.Scheme == "http" {
 			u.Host = strings.TrimSuffix(u.Host, ":"+u.Port())
 		}
-		u.Path, u.RawPath = strings.TrimSuffix(u.Path, "/"), ""
-		host, server = u.Hostname(), u.String()
+		host, server = u.Hostname(), u.Scheme+"://"+u.Host+strings.TrimSuffix(u.EscapedPath(), "/")
+		if u.RawQuery != "" {
+			server += "?" + u.RawQuery
+		}
 	}
 	sum := sha256.New()
 	for _, part := range []string{server, id.Profile, id.ClientID, strings.Join(id.Scopes, " "), id.Resource} {
@@ -121,6 +123,12 @@ func loadRecord(path string, log *slog.Logger) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the login: %w", err)
 	}
+	var layout struct {
+		Version int `json:"version"`
+	}
+	if json.Unmarshal(text, &layout) == nil && layout.Version > recordVersion {
+		return nil, fmt.Errorf("the login in %s was written by a later version of the program", path)
+	}
 	var r Record
 	if err := json.Unmarshal(text, &r); err != nil || r.Version < 1 {
 		aside := path + ".corrupt"
@@ -131,9 +139,6 @@ func loadRecord(path string, log *slog.Logger) (*Record, error) {
 			return nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
 		}
 		return nil, nil
-	}
-	if r.Version > recordVersion {
-		return nil, fmt.Errorf("the login in %s was written by a later version of the program", path)
 	}
 	return &r, nil
 }

@@ -107,17 +107,18 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 	// A grant must not meet a connection that the server is just closing: whether it arrived could
 	// not be known, and codes and rotating tokens are good only once. So it gets a new one.
 	g.t.client.CloseIdleConnections()
-	shim := &tokenShim{base: g.t.client.Transport}
+	shim := &tokenShim{base: g.t.client.Transport, hide: g.hide(params)}
 	client := *g.t.client
 	client.Transport = shim
 	token, err := cfg.Token(context.WithValue(ctx, oauth2.HTTPClient, &client))
+	if shim.refused != nil {
+		return nil, shim.refused
+	}
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {
 		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"))
 		return nil, &TokenError{tokenEndpoint, refused.Response.StatusCode, code, description}
 	}
 	switch {
-	case shim.refused != nil:
-		return nil, shim.refused
 	case err != nil:
 		// What x/oauth2 says of a reply that it can't parse may quote it, tokens and all.
 		if shim.replied {
@@ -156,6 +157,7 @@ func (e *TokenError) isTransient() bool {
 // or fractions, forms in place of JSON, and a 200 that holds an error.
 type tokenShim struct {
 	base    http.RoundTripper
+	hide    func([]byte) []byte // hides what was sent
 	replied bool
 	expiry  time.Time
 	refused *TokenError
@@ -176,6 +178,8 @@ func (s *tokenShim) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if resp.StatusCode/100 == 2 {
 		body = s.read(resp, body)
+	} else {
+		body = s.hide(body)
 	}
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return resp, nil
@@ -199,6 +203,7 @@ func (s *tokenShim) read(resp *http.Response, body []byte) []byte {
 	}
 	if code, ok := members["error"].(string); ok && code != "" {
 		description, _ := members["error_description"].(string)
+		code, description = string(s.hide([]byte(code))), string(s.hide([]byte(description)))
 		s.refused = &TokenError{tokenEndpoint, resp.StatusCode, clip(code, 100), clip(description, longestText)}
 	}
 	s.expiry = expiry(members["expires_in"])
@@ -216,22 +221,31 @@ func (s *tokenShim) read(resp *http.Response, body []byte) []byte {
 	return text
 }
 
-// expiry returns when a token ends that lives for so many seconds: a number or a string of one. What
-// is 0 or less ends at once; what is missing or no number is not known, and returned as zero.
+// expiry returns when a token ends that lives for so many seconds. What is 0 or less ends at once;
+// what is missing or no number is not known, and returned as zero.
 func expiry(expiresIn any) time.Time {
+	if d := seconds(expiresIn); d >= 0 {
+		return time.Now().Add(d).UTC().Round(0)
+	}
+	return time.Time{}
+}
+
+// seconds returns a time that a server gives as a number of seconds or a string of one: not less
+// than 0, and less than 0 when it is neither.
+func seconds(v any) time.Duration {
 	var text string
-	switch v := expiresIn.(type) {
+	switch v := v.(type) {
 	case json.Number:
 		text = v.String()
 	case string:
 		text = strings.TrimSpace(v)
 	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil || math.IsNaN(seconds) {
-		return time.Time{}
+	n, err := strconv.ParseFloat(text, 64)
+	if err != nil || math.IsNaN(n) {
+		return -1
 	}
 	const century = 100 * 365 * 24 * 3600
-	return time.Now().Add(time.Duration(min(max(seconds, 0), century) * float64(time.Second))).UTC().Round(0)
+	return time.Duration(min(max(n, 0), century) * float64(time.Second))
 }
 
 // revoke tells the server that a token is not used any more (RFC 7009 2.1).
@@ -276,10 +290,27 @@ func (g *grant) post(ctx context.Context, what, endpoint string, form url.Values
 		return nil, err
 	}
 	if resp.StatusCode/100 != 2 {
-		code, description := oauthError(body, resp.Header.Get("Content-Type"))
+		code, description := oauthError(g.hide(form)(body), resp.Header.Get("Content-Type"))
 		return nil, &TokenError{what, resp.StatusCode, code, description}
 	}
 	return body, nil
+}
+
+// hide returns a function that hides what is secret in a form, and the client's secret: servers
+// repeat what they were sent.
+func (g *grant) hide(form url.Values) func([]byte) []byte {
+	secrets := []string{g.client.Secret}
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "device_code", "token", "client_assertion"} {
+		secrets = append(secrets, form.Get(name))
+	}
+	var pairs []string
+	for _, secret := range secrets {
+		if len(secret) >= 4 {
+			pairs = append(pairs, secret, "[hidden]")
+		}
+	}
+	replacer := strings.NewReplacer(pairs...)
+	return func(text []byte) []byte { return []byte(replacer.Replace(string(text))) }
 }
 
 // assert adds the proof that the client has its key (RFC 7523 2.2).

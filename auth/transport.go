@@ -197,6 +197,7 @@ type need struct {
 	hasChallenge bool
 	mayAsk       bool // the user may be asked to sign in
 	mustAsk      bool // a renewed token would be no better
+	explicit     bool // the user has asked for it
 }
 
 // needed looks at a response and says whether a new token could help, and which.

@@ -18,7 +18,8 @@ type budget struct {
 	mu      sync.Mutex
 	used    int64
 	claims  []*claim      // those that hold something, the oldest first
-	changed chan struct{} // closed and replaced when something is given back
+	changed chan struct{} // closed and replaced when it is worth looking again
+	waiting bool          // somebody waits for that
 }
 
 // A claim is what one message holds of a budget. The nil claim holds nothing and never waits.
@@ -51,6 +52,7 @@ func (c *claim) grow(ctx context.Context, n int64) error {
 			return nil
 		}
 		changed := b.changed
+		b.waiting = true
 		b.mu.Unlock()
 		select {
 		case <-changed:
@@ -76,15 +78,15 @@ func (c *claim) release() {
 
 // wake lets those who wait look again. The caller holds mu.
 func (b *budget) wake() {
-	close(b.changed)
-	b.changed = make(chan struct{})
+	if b.waiting {
+		close(b.changed)
+		b.changed, b.waiting = make(chan struct{}), false
+	}
 }
 
 // eased is called when the host has taken all that there was.
 func (b *budget) eased() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.used > b.limit/2 { // else nobody waits
-		b.wake()
-	}
+	b.wake()
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -84,6 +85,50 @@ func TestBudgetWaits(t *testing.T) {
 		}
 		other.release()
 	})
+}
+
+// While the host keeps up nobody waits, and whoever does goes on when the host has caught up,
+// however little is in use then.
+func TestBudgetEased(t *testing.T) {
+	for _, inUse := range []int64{1, 99} {
+		synctest.Test(t, func(t *testing.T) {
+			var congested atomic.Bool
+			b := newBudget(100)
+			b.congested = congested.Load
+			stalled, long := b.claim(), b.claim()
+			if err := stalled.grow(t.Context(), inUse); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			if err := long.grow(ctx, 150); err != nil {
+				t.Errorf("with %d in use, before: %v", inUse, err)
+			}
+			congested.Store(true)
+			time.AfterFunc(time.Second, func() {
+				congested.Store(false)
+				b.eased()
+			})
+			more := b.claim()
+			start := time.Now()
+			if err := more.grow(ctx, 200); err != nil || time.Since(start) != time.Second {
+				t.Errorf("with %d in use, after: %v, %v later", inUse, err, time.Since(start))
+			}
+			long.release()
+			more.release()
+			congested.Store(true)
+			time.AfterFunc(time.Second, func() {
+				congested.Store(false)
+				b.eased()
+			})
+			start = time.Now()
+			if err := long.grow(ctx, 150); err != nil || time.Since(start) != time.Second {
+				t.Errorf("with %d in use, alone: %v, %v later", inUse, err, time.Since(start))
+			}
+			long.release()
+			stalled.release()
+		})
+	}
 }
 
 func TestNilClaim(t *testing.T) {

@@ -293,7 +293,7 @@ func (o hostOutput) Write(p []byte) (int, error) {
 // outputFault says what is wrong with one Write of the bridge's (spec 1.01, 1.03, 1.06).
 func outputFault(p []byte) string {
 	line, whole := bytes.CutSuffix(p, []byte("\n"))
-	if !whole || bytes.ContainsAny(line, "\r\n") {
+	if !whole || len(line) == 0 || bytes.ContainsAny(line, "\r\n") {
 		return fmt.Sprintf("a Write that is not one whole line: %.200q", p)
 	}
 	if len(line) > 1<<20 {

@@ -238,6 +238,7 @@ func TestHTTPSSE_OneRequestRefused(t *testing.T) {
 				return true
 			}}, overSSE, "2024-11-05")
 			h.send(callEcho("2"))
+			eventually(t, "the call arrives", func() bool { return s.Count("tools/call") == 1 })
 			h.send(callEcho("1"))
 			if line := string(h.answer("1")); tt.want != "" && line != tt.want {
 				t.Errorf("got %s, want %s", line, tt.want)
@@ -303,7 +304,7 @@ func TestHTTPSSE_StreamLost(t *testing.T) {
 				if !slices.Equal(got, want) {
 					t.Errorf("the server got\n%q, want\n%q", got, want)
 				}
-				if s.Sessions() != 0 {
+				if synctest.Wait(); s.Sessions() != 0 {
 					t.Errorf("%d sessions are left", s.Sessions())
 				}
 			})
@@ -401,6 +402,8 @@ func TestHTTPSSE_ServerChanged(t *testing.T) {
 		}
 		return false
 	}}, overSSE, "2024-11-05")
+	h.send(listTools("0")) // follows the whole handshake
+	wantResult(t, h, "0")
 	lost.Store(true)
 	s.ForgetSessions()
 	h.send(callEcho("1"))

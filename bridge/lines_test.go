@@ -40,6 +40,7 @@ func TestReadLines(t *testing.T) {
 		"longer than a read": {long[:readBuffer-1] + "\n" + long[:readBuffer] + "\r\n" + long[:readBuffer+1], []string{long[:readBuffer-1], long[:readBuffer], long[:readBuffer+1]}},
 		"at the limit":       {long[:limit] + "\n" + long[:limit] + "\r\n" + long[:limit], []string{long[:limit], long[:limit], long[:limit]}},
 		"one more":           {long[:limit+1] + "\n" + long[:limit+1] + "\r\n" + long[:limit+1], []string{"<66537 7>", "<66537 7>", "<66537 7>"}},
+		"CR and LF apart":    {strings.Repeat(long, 2)[:2*readBuffer-1] + "\r\na\n", []string{fmt.Sprintf("<%d 7>", 2*readBuffer-1), "a"}},
 		"much more":          {strings.Repeat(long, 5) + "\na\n" + strings.Repeat(long, 5), []string{"<332745 7>", "a", "<332745 7>"}},
 	} {
 		for how, in := range map[string]io.Reader{

@@ -61,6 +61,7 @@ const longestErrorBody = 1 << 20
 
 // readStatus reads an HTTP error, and returns its body too.
 func (e *endpoint) readStatus(resp *http.Response) (*StatusError, []byte) {
+	e.secrets.addHeader(resp.Request.Header)                           // with what a RoundTripper has added
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, longestErrorBody)) // what came before it broke is the best there is
 	contentType := resp.Header.Get("Content-Type")
 	return &StatusError{URL: display(resp.Request.URL), Code: resp.StatusCode, Status: resp.Status, ContentType: contentType,

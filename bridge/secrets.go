@@ -31,13 +31,21 @@ func newSecrets(header http.Header, at *url.URL) *secrets {
 		if name == "User-Agent" || name == "Host" {
 			continue
 		}
-		for _, value := range values {
-			_, credential, _ := strings.Cut(value, " ")
-			s.add(value, credential)
-		}
+		s.addValues(values)
 	}
 	s.addURL(at)
 	return s
+}
+
+// addHeader adds the credentials of a request.
+func (s *secrets) addHeader(header http.Header) { s.addValues(header.Values("Authorization")) }
+
+// addValues adds header values, and what follows the scheme in them.
+func (s *secrets) addValues(values []string) {
+	for _, value := range values {
+		_, credential, _ := strings.Cut(value, " ")
+		s.add(value, credential)
+	}
 }
 
 // addURL adds what is secret in a URL.

@@ -174,6 +174,8 @@ func TestN1_NoNewSession(t *testing.T) {
 				}
 				return true
 			}}, bridge.Config{}, "2025-11-25")
+			h.send(listTools("0")) // follows the whole handshake
+			wantResult(t, h, "0")
 			s.ForgetSessions()
 			fails.Store(true)
 			h.send(callEcho("1"))
@@ -329,6 +331,8 @@ func TestN1_GETStreamMeetsAForgottenSession(t *testing.T) {
 func TestN1_NotificationMeetsAForgottenSession(t *testing.T) {
 	t.Parallel()
 	h, s := startWith(t, bridgetest.Config{}, bridge.Config{}, "2025-11-25")
+	h.send(listTools("0")) // follows the whole handshake
+	wantResult(t, h, "0")
 	s.ForgetSessions()
 	h.send(`{"jsonrpc":"2.0","method":"notifications/roots/list_changed"}`)
 	h.send(listTools("1"))

@@ -40,6 +40,7 @@ func FuzzEventReader(f *testing.F) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%q in pieces %v:\n got %q\nwant %q", in, cuts, got, want)
 		}
+		checkLimit(t, in, cuts, want)
 		if err != io.EOF && err != io.ErrUnexpectedEOF {
 			t.Errorf("%q: got error %v", in, err)
 		}
@@ -47,6 +48,37 @@ func FuzzEventReader(f *testing.F) {
 			t.Errorf("%q: got id %q", in, r.id)
 		}
 	})
+}
+
+// checkLimit reads with a limit that is soon reached: the events within it are the same, and for
+// each of the others there is one that is over it.
+func checkLimit(t *testing.T, in, cuts []byte, want []seen) {
+	const limit = 8
+	r := newEventReader(t.Context(), &pieces{text: in, cuts: cuts}, limit, nil)
+	isLong := func(s seen) bool { return len(s.data) > limit }
+	long := 0
+	for _, w := range want {
+		if isLong(w) {
+			long++
+		}
+	}
+	want = slices.DeleteFunc(slices.Clone(want), isLong)
+	var got []seen
+	over := 0
+	for {
+		ev, err := r.next()
+		switch {
+		case err != nil:
+			if !slices.Equal(got, want) || over < long {
+				t.Errorf("%q in pieces %v with a limit:\n got %q and %d longer ones\nwant %q and %d", in, cuts, got, over, want, long)
+			}
+			return
+		case ev.over != nil:
+			over++
+		default:
+			got = append(got, seen{ev.name, string(ev.data), r.id})
+		}
+	}
 }
 
 // oracle returns the events that go-sse sees, but for those without data.
