@@ -33,8 +33,8 @@ type call struct {
 	// is a result.
 	session string
 
-	// renewed is set when the call has met a lost session before.
-	renewed bool
+	// renewals is how many lost sessions the call has met.
+	renewals int
 
 	// trouble is what came in place of an answer, for the error that tells so.
 	trouble string

@@ -44,6 +44,7 @@ func (r *relay) deliver(raw []byte, via *call) error {
 	case response:
 		r.respond(m, via)
 	case request:
+		r.ask(m)
 		if !r.hold(m) {
 			r.out.write(m.raw)
 		}
@@ -104,6 +105,37 @@ func (r *relay) tooLong(id []byte, size int64, via *call) {
 	if via != nil {
 		via.trouble = err.Error()
 	}
+}
+
+// maxQuestions is how many of the server's requests are remembered until the host answers them.
+const maxQuestions = 10000
+
+// ask remembers which session a request of the server's belongs to.
+func (r *relay) ask(m *message) {
+	r.heldMu.Lock()
+	defer r.heldMu.Unlock()
+	if r.questions == nil {
+		r.questions = make(map[string][]int64)
+	}
+	if key := idKey(m.id); len(r.questions) < maxQuestions || r.questions[key] != nil {
+		r.questions[key] = append(r.questions[key], r.epoch.Load())
+	}
+}
+
+// asked tells whether the server still waits for an answer of the host's: a new session knows
+// nothing of the questions of the old one, and may use their ids again.
+func (r *relay) asked(m *message) bool {
+	r.heldMu.Lock()
+	defer r.heldMu.Unlock()
+	key := idKey(m.id)
+	sessions := r.questions[key]
+	if len(sessions) == 0 {
+		return true // not for us to say
+	}
+	if r.questions[key] = sessions[1:]; len(sessions) == 1 {
+		delete(r.questions, key)
+	}
+	return sessions[0] == r.epoch.Load()
 }
 
 // hold keeps a request of the server's back that the host is not ready for (spec 1.25).

@@ -373,25 +373,6 @@ func TestEnd_CallThatWasNotSent(t *testing.T) {
 	})
 }
 
-// A call that meets one forgotten session after the other is sent again each time, within reason:
-// it did not run.
-func TestN1_SessionsLostInARow(t *testing.T) {
-	t.Parallel()
-	left := 2
-	var s *bridgetest.Server
-	h, s := startWith(t, bridgetest.Config{Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
-		if r.Method != "tools/call" || left == 0 {
-			return false
-		}
-		left--
-		s.ForgetSessions()
-		return false
-	}}, bridge.Config{}, "2025-11-25")
-	h.send(callEcho("1"))
-	wantResult(t, h, "1")
-	h.end()
-}
-
 func listenAt(t *testing.T, address string) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", address)

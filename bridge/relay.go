@@ -58,7 +58,9 @@ type relay struct {
 	ending    chan struct{} // closed when ended is about to be set
 	laneEmpty chan struct{} // closed when everything on the lane was sent after that
 
-	hostReady atomic.Bool // the host takes requests from the server (spec 1.25)
+	epoch     atomic.Int64       // counts sessions
+	questions map[string][]int64 // the server's requests that the host has not answered: their sessions, by id; guarded by heldMu
+	hostReady atomic.Bool        // the host takes requests from the server (spec 1.25)
 	heldMu    sync.Mutex
 	held      [][]byte // requests that came too early; guarded by heldMu
 }
@@ -137,6 +139,10 @@ func (r *relay) accept(m *message, answer func([]byte)) {
 		r.handshake.confirm(m.raw)
 		r.ready()
 	}
+	if m.kind == response && !r.asked(m) {
+		r.log.Info("the host answers a question of a session that is gone")
+		return
+	}
 	firm := m.is(mcp.MethodNotificationInitialized)
 	select {
 	case r.lane <- outgoing{m, r.order.next(firm), firm}:
@@ -185,6 +191,9 @@ func (r *relay) giveUp(c *call, err error) {
 	if r.calls.isCancelled(c) {
 		r.calls.settle(c, nil)
 		return
+	}
+	if err == errStopped && !c.sent.Load() {
+		err = errUnsent
 	}
 	r.calls.settle(c, r.explain(c, err))
 }

@@ -124,6 +124,20 @@ type reachError struct {
 func (e *reachError) Error() string { return fmt.Sprintf("cannot reach %s: %v", e.URL, e.cause) }
 func (e *reachError) Unwrap() error { return e.cause }
 
+// A sessionError means that the server forgot the session, and that no new one could be had. The
+// request did not run.
+type sessionError struct{ cause error }
+
+func (e *sessionError) Error() string {
+	cause := e.cause
+	if lost, ok := errors.AsType[*lostError](cause); ok {
+		cause = lost.cause // what may have run is initialize
+	}
+	return fmt.Sprintf("the server forgot the session, and a new one could not be had: %v", cause)
+}
+
+func (e *sessionError) Unwrap() error { return e.cause }
+
 // A timeoutError means that the server let the time for an answer pass.
 type timeoutError struct{ limit time.Duration }
 
@@ -133,6 +147,7 @@ func (e *timeoutError) Error() string {
 
 var (
 	errStopped    = errors.New("mcp-bridge was told to stop before the server answered; the call may have run")
+	errUnsent     = errors.New("mcp-bridge was told to stop before the request was sent")
 	errCancelled  = errors.New("the host cancelled the request")
 	errStreamOver = errors.New("the stream ended")
 )

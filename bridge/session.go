@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -58,16 +59,16 @@ func SpeaksOfSession(resp *http.Response, body []byte) bool {
 // does not know it. 404 does (spec 2.18), unless it is the 2026-07-28 way to say that a method is
 // unknown (spec 2.49). Some servers say it in words only.
 func sessionLost(code int, body []byte, id []byte) bool {
+	m, err := parse(bytes.Clone(body))
+	own := err == nil && m.kind == response && m.id != nil && idKey(m.id) == idKey(id) // an answer to the call itself
 	switch code {
 	case http.StatusNotFound:
-		m, err := parse(append([]byte(nil), body...))
 		var answer struct {
 			Error struct{ Code int }
 		}
-		return !(err == nil && m.kind == response && m.id != nil && idKey(m.id) == idKey(id) &&
-			json.Unmarshal(body, &answer) == nil && answer.Error.Code == mcp.METHOD_NOT_FOUND)
+		return !(own && json.Unmarshal(body, &answer) == nil && answer.Error.Code == mcp.METHOD_NOT_FOUND)
 	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusServiceUnavailable:
-		return unknownSession().Match(body)
+		return !own && unknownSession().Match(body)
 	}
 	return false
 }
@@ -146,6 +147,7 @@ func (s *streamable) replace(lost *session) error {
 		}
 		return err
 	}
+	s.r.epoch.Add(1)
 	s.current.Store(fresh)
 	lost.stop() // a server may hold the stream of a session open that it has forgotten
 	return nil

@@ -486,7 +486,7 @@ func TestN4_SessionLossForEver(t *testing.T) {
 	const refusal = `{"jsonrpc":"2.0","id":1,"error":{"code":-32000,"message":"Unknown session of the user","data":{"big":12345678901234567890}}}`
 	h, s := startWith(t, bridgetest.Config{Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
 		if r.Method == "tools/call" {
-			answerWith(w, 400, "application/json", refusal)
+			answerWith(w, 400, "application/json", strings.Replace(refusal, `"id":1`, `"id":null`, 1))
 		}
 		return r.Method == "tools/call"
 	}}, bridge.Config{}, "2025-11-25")

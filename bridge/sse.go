@@ -15,10 +15,11 @@ const unfinishedPause = 2 * time.Second
 
 // An event is one server-sent event that carries data.
 type event struct {
-	name string // "" stands for "message"
-	data []byte // valid until the next call of next; a line break can be appended without a copy
-	over *idFinder
-	size int64 // of the data; where it was over the limit, over is what is left of it
+	name   string // "" stands for "message"
+	data   []byte // valid until the next call of next; a line break can be appended without a copy
+	broken bool   // the stream ended before its blank line
+	over   *idFinder
+	size   int64 // of the data; where it was over the limit, over is what is left of it
 }
 
 // An eventReader reads an event stream as the WHATWG HTML standard says ("Server-sent events";
@@ -88,6 +89,7 @@ func (e *eventReader) next() (event, error) {
 		}
 		if e.over != nil || e.lines > 0 && wholeJSON(e.data()) {
 			if ev, ok := e.dispatch(); ok {
+				ev.broken = err != errPause
 				return ev, nil // and err, if it was no pause, again at the next call
 			}
 		}

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -35,11 +36,12 @@ type stream struct {
 
 	mu    sync.Mutex
 	abort context.CancelFunc // ends the connection that is open now
+	gap   chan struct{}      // closed and replaced when messages may have been lost with a connection
 }
 
 func newStream(ctx context.Context) *stream {
 	ctx, stop := context.WithCancel(ctx)
-	return &stream{ctx: ctx, stop: stop, over: make(chan struct{})}
+	return &stream{ctx: ctx, stop: stop, over: make(chan struct{}), gap: make(chan struct{})}
 }
 
 // start returns true for the first who asks: that one has to open the stream.
@@ -55,6 +57,21 @@ func (s *stream) interrupt() {
 	if s.abort != nil {
 		s.abort()
 	}
+}
+
+// broken returns a channel that is closed when the stream breaks and what was to come on it may be
+// lost.
+func (s *stream) broken() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.gap
+}
+
+func (s *stream) setBroken() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.gap)
+	s.gap = make(chan struct{})
 }
 
 // connection returns the context of the stream's next connection.
@@ -74,6 +91,8 @@ func (s *stream) connection() context.Context {
 func (s *streamable) listen(sess *session) {
 	defer close(sess.over)
 	var at position
+	defer s.giveUp(&at, nil)
+	first := true
 	for failures := 0; ; failures++ {
 		began, had := time.Now(), 0
 		ctx := sess.connection()
@@ -86,13 +105,19 @@ func (s *streamable) listen(sess *session) {
 			return
 		}
 		if status, ok := errors.AsType[*StatusError](err); ok && !passing(status.Code) {
-			s.r.log.Debug("the server offers no stream of its own messages", "status", status.Code)
-			if at.opened && status.Code == http.StatusNotFound && sess.id != "" { // it did before: the session is gone
-				if err := s.renew(sess.ctx, sess); err != nil && sess.ctx.Err() == nil {
-					s.r.log.Warn("the server forgot the session", "error", err)
-				}
+			if first || status.Code != http.StatusNotFound || sess.id == "" {
+				s.r.log.Debug("the server offers no stream of its own messages", "status", status.Code)
+				return
 			}
-			return
+			// It was there before, or might have been: the session is gone.
+			if renewErr := s.renew(sess.ctx, sess); renewErr == nil || errors.Is(renewErr, ErrSessionChanged) || sess.ctx.Err() != nil {
+				return
+			}
+			s.r.log.Warn("the server forgot the session, and a new one could not be had", "error", err)
+		}
+		first = false
+		if at.id == "" {
+			sess.setBroken()
 		}
 		if had > 0 || time.Since(began) > longLife {
 			failures = 0
@@ -123,6 +148,16 @@ type position struct {
 	id     string        // of the last event, "" if events had none
 	retry  time.Duration // reconnection time that the server named, 0 if it didn't
 	opened bool          // the stream was there once
+
+	unfinished []byte // message that the stream broke off behind, for the case that it can't be resumed
+}
+
+// giveUp delivers what would have come again on a stream that can't be resumed.
+func (s *streamable) giveUp(at *position, via *call) {
+	if at.unfinished != nil {
+		s.r.take(at.unfinished, via)
+		at.unfinished = nil
+	}
 }
 
 // delay is how long to wait before the stream is opened again: what the server asked for (spec
@@ -171,7 +206,7 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 	defer memory.release()
 	events := newEventReader(ctx, body, s.r.cfg.MaxMessage, memory)
 	events.id, events.retry = at.id, at.retry
-	at.opened = true
+	at.opened, at.unfinished = true, nil
 	var linger *time.Timer
 	for had := 0; ; had++ {
 		ev, err := events.next()
@@ -186,6 +221,10 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 		case ev.name != "" && ev.name != "message": // not ours (spec 2.70)
 		case ev.over != nil:
 			s.r.tooLong(ev.over.ID(), ev.size, via)
+		case ev.broken && at.id != "" && !isResponse(ev.data):
+			// It has no id yet, so it comes again if the stream can be resumed. An answer counts at
+			// once, as a second one is dropped.
+			at.unfinished = bytes.Clone(ev.data)
 		default:
 			s.r.take(ev.data, via)
 		}
@@ -194,6 +233,11 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 			defer linger.Stop()
 		}
 	}
+}
+
+func isResponse(data []byte) bool {
+	m, err := parse(bytes.Clone(data))
+	return err == nil && m.kind == response
 }
 
 // resumable returns an event id if a header can carry it, else "".
@@ -208,6 +252,7 @@ func resumable(id string) string {
 // answer has come (spec 2.29–2.33).
 func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io.ReadCloser) error {
 	var at position
+	defer s.giveUp(&at, c)
 	_, err := s.pump(ctx, body, &at, c)
 	for failures := 0; !c.over(); failures++ {
 		switch {

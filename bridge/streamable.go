@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -22,8 +23,15 @@ const (
 	maxRetryAfter = 10 * time.Second
 	maxRetries    = 3
 
+	// maxRenewals is how many lost sessions one call may meet before the next one is an error.
+	maxRenewals = 1
+
 	// repeatDelay is how long to wait before a request that met a network error is sent again.
 	repeatDelay = 200 * time.Millisecond
+
+	// maxResends is how often a notification or a response is sent again, each time after twice
+	// the delay.
+	maxResends = 5
 )
 
 // A streamable is a server reached over streamable HTTP, revisions 2025-03-26 to 2025-11-25.
@@ -60,18 +68,21 @@ func (s *streamable) request(ctx context.Context, c *call, sent func()) error {
 			return nil
 		case mayRepeat(err, c) && !repeated:
 			repeated = true
+			c.sent.Store(false)
 			if !sleep(ctx, repeatDelay) {
 				return context.Cause(ctx)
 			}
 		case status == nil:
 			return err
 		case status.session:
-			c.renewed = true
+			c.renewals++
+			c.sent.Store(false)
 			if err := s.renew(ctx, sess); err != nil {
-				return fmt.Errorf("the server forgot the session, and a new one could not be had: %w", err)
+				return &sessionError{err}
 			}
 		case didNotRun(status, c) && status.RetryAfter > 0 && status.RetryAfter <= maxRetryAfter && waited < maxRetries:
 			waited++
+			c.sent.Store(false)
 			s.r.log.Warn("the server asks to wait before it takes a request", "status", status.Code, "seconds", status.RetryAfter.Seconds())
 			if !sleep(ctx, status.RetryAfter) {
 				return context.Cause(ctx)
@@ -120,7 +131,7 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 	case kind == typeEvents:
 		c.heard()
 		return s.follow(ctx, c, sess, resp.Body)
-	case resp.StatusCode == http.StatusAccepted || resp.StatusCode == http.StatusNoContent || resp.ContentLength == 0:
+	case resp.StatusCode == http.StatusAccepted:
 		return s.elsewhere(ctx, c, sess, resp)
 	}
 	c.heard()
@@ -170,6 +181,8 @@ func (s *streamable) elsewhere(ctx context.Context, c *call, sess *session, resp
 	select {
 	case <-c.done:
 		return nil
+	case <-sess.broken():
+		return &lostError{URL: s.ep.String(), cause: errStreamOver}
 	case <-sess.over:
 		return none
 	case <-ctx.Done():
@@ -181,7 +194,7 @@ func (s *streamable) elsewhere(ctx context.Context, c *call, sess *session, resp
 // host, whatever the status (spec 2.50).
 func (s *streamable) refused(resp *http.Response, c *call, sess *session) error {
 	status, body := s.ep.readStatus(resp)
-	if sess.id != "" && !c.renewed {
+	if sess.id != "" && c.renewals < maxRenewals {
 		status.session = sessionLost(resp.StatusCode, body, c.id)
 	}
 	if m, err := parse(body); err == nil && m.kind == response && !status.session && !(m.id == nil && s.detecting && c.isInitialize()) {
@@ -191,6 +204,34 @@ func (s *streamable) refused(resp *http.Response, c *call, sess *session) error 
 }
 
 func (s *streamable) send(ctx context.Context, m *message, sent func()) error {
+	delay := repeatDelay
+	for range maxResends {
+		err := s.sendOnce(ctx, m, sent)
+		if !mayResend(err, m) || !sleep(ctx, delay) {
+			return err
+		}
+		delay *= 2
+	}
+	return s.sendOnce(ctx, m, sent)
+}
+
+// mayResend tells whether a message that is no request may be sent again after an error: if it did
+// not get out, or the server was too busy for it, or if it says no more than that the host is there.
+func mayResend(err error, m *message) bool {
+	if status := statusOf(err); status != nil {
+		return passing(status.Code) && status.Code != http.StatusUnauthorized && (status.RetryAfter > 0 || m.is(mcp.MethodNotificationInitialized))
+	}
+	reach, ok := errors.AsType[*reachError](err)
+	return ok && (isDial(reach.cause) || m.is(mcp.MethodNotificationInitialized))
+}
+
+// isDial tells whether no connection could be made.
+func isDial(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+func (s *streamable) sendOnce(ctx context.Context, m *message, sent func()) error {
 	sess := s.current.Load()
 	err := s.sendIn(ctx, sess, m, sent)
 	status := statusOf(err)
