@@ -31,10 +31,12 @@ func (r *relay) watchClock() {
 	}
 }
 
-// slept tells whether the machine has slept between two readings of the clocks.
+// slept tells whether the machine has slept between two readings of the clocks, clockInterval apart.
+// On some systems the monotonic clock goes on meanwhile; then the interval is too long.
 func slept(before, after time.Time) bool {
 	const noMonotonic = 0
-	return after.Round(noMonotonic).Sub(before.Round(noMonotonic))-after.Sub(before) > clockJump
+	return after.Round(noMonotonic).Sub(before.Round(noMonotonic))-after.Sub(before) > clockJump ||
+		after.Sub(before) > clockInterval+clockJump
 }
 
 // renewConnections makes sure that what comes next goes over new connections.
@@ -47,7 +49,13 @@ func (r *relay) renewConnections() {
 // what stands in between drops the session, and a dead connection is found before it is needed. It
 // ends with the relay.
 func (r *relay) keepAlive(every time.Duration) {
-	for sleep(r.ctx, every) {
+	wait := every
+	for sleep(r.ctx, wait) {
+		if quiet := time.Duration(time.Now().UnixNano() - r.lastCall.Load()); quiet < every {
+			wait = every - quiet
+			continue
+		}
+		wait = every
 		if r.calls.any() || r.handshake.agreed() == "" {
 			continue
 		}
@@ -62,7 +70,7 @@ func (r *relay) ping() error {
 	ctx, cancel := context.WithTimeoutCause(r.ctx, pingLimit, &timeoutError{pingLimit})
 	defer cancel()
 	if _, err := r.handshake.ask(ctx, r, []byte(`{"jsonrpc":"2.0","method":"ping"}`), func(ctx context.Context, c *call) error {
-		return r.server.request(ctx, c, func() { c.sent.Store(true) })
+		return r.server.request(ctx, c, c.sent.Store)
 	}); err != nil {
 		return fmt.Errorf("ping: %w", err)
 	}

@@ -375,8 +375,20 @@ func TestBytesOfHTTPErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h := startAnswered(t, "2025-11-25", func(w http.ResponseWriter, _ *http.Request) { answerWith(w, tt.status, tt.kind, tt.body) })
+			s := serveBytes(t, "2025-11-25", func(w http.ResponseWriter, _ *http.Request, body string) bool {
+				if body == call {
+					answerWith(w, tt.status, tt.kind, tt.body)
+				}
+				return body == call
+			})
+			h := startHost(t, bridge.Config{URL: s.URL})
+			h.handshake("2025-11-25")
 			h.send(call)
+			defer func() {
+				if got := s.got(); !slices.Equal(got, []string{call}) {
+					t.Errorf("the server got\n%q, want\n%q", got, call)
+				}
+			}()
 			if tt.says == nil {
 				wantLines(t, h, []string{tt.body})
 				return
@@ -437,35 +449,24 @@ func TestH2_ErrorForInitialize(t *testing.T) {
 	wantLines(t, h, []string{refusal})
 }
 
-// H8: a request that is only accepted can be answered on the GET stream.
+// H8: a request that is only accepted can be answered on the GET stream, some time later.
 func TestH8_AnswerOnTheGETStream(t *testing.T) {
 	t.Parallel()
-	const result = `{"jsonrpc":"2.0","id":1,"result":{"v":1.0}}`
-	open, accepted := make(chan struct{}), make(chan struct{})
-	s := serveBytes(t, "2025-11-25", func(w http.ResponseWriter, r *http.Request, body string) bool {
-		switch {
-		case r.Method == http.MethodGet:
-			answerEvents(w, ": hello\n\n")
-			close(open)
-			select {
-			case <-accepted:
-				moreEvents(w, "data: "+result+"\n\n")
-				<-r.Context().Done()
-			case <-r.Context().Done():
-			}
-		case body == call:
+	inFakeTime(t, bridgetest.Config{Stream: true, Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		if r.Method == "tools/call" {
 			w.WriteHeader(http.StatusAccepted)
-			close(accepted)
-		default:
-			return false
 		}
-		return true
+		return r.Method == "tools/call"
+	}}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		h := startHost(t, cfg)
+		h.handshake("2025-11-25")
+		eventually(t, "the GET stream opens", func() bool { return s.Streams() == 1 })
+		h.send(call)
+		time.Sleep(time.Hour)
+		const result = `{"jsonrpc":"2.0","id":1,"result":{"v":1.0}}`
+		s.Notify(result)
+		wantLines(t, h, []string{result})
 	})
-	h := startHost(t, bridge.Config{URL: s.URL})
-	h.handshake("2025-11-25")
-	await(t, "the GET stream opens", open)
-	h.send(call)
-	wantLines(t, h, []string{result})
 }
 
 // C1: the cancellation of a request under way gets to the server byte for byte, while the request

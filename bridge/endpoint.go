@@ -53,21 +53,20 @@ func display(u *url.URL) string {
 }
 
 // do sends one request to where the endpoint is now, or to elsewhere, if that is not nil. It
-// calls sent, if not nil, once the request was written as a whole. A redirect within the origin
+// calls sent, if not nil, with true once the request was written as a whole, and with false when
+// that has to be done, also when it has to be done again. A redirect within the origin
 // is followed with method, headers and body, whatever its code, and remembered; one to another
 // origin is refused, as nothing of ours may go there (spec 2G). The caller closes the body.
-func (e *endpoint) do(ctx context.Context, method string, elsewhere *url.URL, body []byte, header http.Header, sent func()) (*http.Response, error) {
+func (e *endpoint) do(ctx context.Context, method string, elsewhere *url.URL, body []byte, header http.Header, sent func(written bool)) (*http.Response, error) {
 	at := elsewhere
 	if at == nil {
 		at = e.at.Load()
 	}
 	if sent != nil {
 		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
-			WroteRequest: func(info httptrace.WroteRequestInfo) {
-				if info.Err == nil {
-					sent()
-				}
-			},
+			// net/http tries another connection by itself when one turns out to be closed.
+			GetConn:      func(string) { sent(false) },
+			WroteRequest: func(info httptrace.WroteRequestInfo) { sent(info.Err == nil) },
 		})
 	}
 	for range maxRedirects {

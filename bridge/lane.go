@@ -49,8 +49,8 @@ func (r *relay) sendNext(m outgoing) {
 	taken := make(chan struct{})
 	r.work.Go(func() { // ends with the HTTP exchange
 		defer close(taken)
-		err := r.server.send(r.ctx, m.message, func() {
-			if !m.firm {
+		err := r.server.send(r.ctx, m.message, func(written bool) {
+			if written && !m.firm {
 				m.pass()
 			}
 		})

@@ -16,8 +16,6 @@ import (
 	"mcp-bridge/bridge/bridgetest"
 )
 
-const news = `{"jsonrpc":"2.0","method":"notifications/news"}`
-
 // An answer without content is no promise of one elsewhere: the call gets an error, though there is
 // a GET stream on which something might come.
 func TestAnswerWithoutContent(t *testing.T) {

@@ -58,6 +58,7 @@ type relay struct {
 	ending    chan struct{} // closed when ended is about to be set
 	laneEmpty chan struct{} // closed when everything on the lane was sent after that
 
+	lastCall  atomic.Int64       // when the last call ended, in nanoseconds since 1970
 	epoch     atomic.Int64       // counts sessions
 	questions map[string][]int64 // the server's requests that the host has not answered: their sessions, by id; guarded by heldMu
 	hostReady atomic.Bool        // the host takes requests from the server (spec 1.25)
@@ -175,6 +176,7 @@ func (r *relay) acceptCall(m *message, answer func([]byte)) {
 func (r *relay) call(c *call, t *turn) {
 	defer c.cancel(nil)
 	defer t.pass()
+	defer func() { r.lastCall.Store(time.Now().UnixNano()) }()
 	err := r.send(c, t)
 	if c.over() {
 		return
@@ -213,9 +215,9 @@ func (r *relay) send(c *call, t *turn) error {
 		c.limit = time.AfterFunc(limit, func() { c.cancel(&timeoutError{limit}) })
 		defer c.limit.Stop()
 	}
-	return r.server.request(c.ctx, c, func() {
-		c.sent.Store(true)
-		if !c.isInitialize() {
+	return r.server.request(c.ctx, c, func(written bool) {
+		c.sent.Store(written)
+		if written && !c.isInitialize() {
 			t.pass()
 		}
 	})

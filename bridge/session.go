@@ -131,9 +131,9 @@ func (s *streamable) replace(lost *session) error {
 	err := s.r.handshake.repeat(s.r.ctx, s.r,
 		func(ctx context.Context, c *call) error {
 			if !c.isInitialize() {
-				return s.exchange(ctx, c, fresh, func() {})
+				return s.exchange(ctx, c, fresh, func(bool) {})
 			}
-			if err := s.exchange(ctx, c, &session{}, func() {}); err != nil {
+			if err := s.exchange(ctx, c, &session{}, func(bool) {}); err != nil {
 				return err
 			}
 			s.r.secrets.add(c.session)

@@ -51,7 +51,7 @@ func newStreamable(r *relay, ep *endpoint) *streamable {
 	return s
 }
 
-func (s *streamable) request(ctx context.Context, c *call, sent func()) error {
+func (s *streamable) request(ctx context.Context, c *call, sent func(written bool)) error {
 	repeated, waited := false, 0
 	for {
 		sess := s.current.Load()
@@ -111,7 +111,7 @@ func didNotRun(status *StatusError, c *call) bool {
 }
 
 // exchange posts a call and follows what comes back, until it is answered or can't be.
-func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent func()) error {
+func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent func(written bool)) error {
 	c.sent.Store(false)
 	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
 	if err != nil {
@@ -203,7 +203,7 @@ func (s *streamable) refused(resp *http.Response, c *call, sess *session) error 
 	return status
 }
 
-func (s *streamable) send(ctx context.Context, m *message, sent func()) error {
+func (s *streamable) send(ctx context.Context, m *message, sent func(written bool)) error {
 	delay := repeatDelay
 	for range maxResends {
 		err := s.sendOnce(ctx, m, sent)
@@ -231,7 +231,7 @@ func isDial(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-func (s *streamable) sendOnce(ctx context.Context, m *message, sent func()) error {
+func (s *streamable) sendOnce(ctx context.Context, m *message, sent func(written bool)) error {
 	sess := s.current.Load()
 	err := s.sendIn(ctx, sess, m, sent)
 	status := statusOf(err)
@@ -248,7 +248,7 @@ func (s *streamable) sendOnce(ctx context.Context, m *message, sent func()) erro
 }
 
 // sendIn posts a notification or a response. Any 2xx settles it (spec 2.06).
-func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent func()) error {
+func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent func(written bool)) error {
 	resp, err := s.ep.do(ctx, http.MethodPost, nil, m.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
 	if err != nil {
 		return err
