@@ -253,23 +253,42 @@ func TestCloseWhileAnotherProcessHasTheLock(t *testing.T) {
 	})
 }
 
-// Requests that begin while the program ends get an answer, and nothing runs on.
+// Requests that meet a 401 just as the program ends get an answer, and nothing runs on.
 func TestCloseWhileRequestsBegin(t *testing.T) {
-	for range 5 {
-		f := setup(t, nil, nil)
-		f.signIn()
+	f := setup(t, nil, nil)
+	f.signIn()
+	base := f.cfg.Base
+	for range 20 {
 		f.as.RevokeAccessTokens()
+		refused, gate := make(chan struct{}, 10), make(chan struct{})
+		f.again(func(c *auth.Config) {
+			c.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
+				resp, err := base.RoundTrip(req)
+				if err == nil && resp.StatusCode == http.StatusUnauthorized {
+					select {
+					case refused <- struct{}{}:
+					default:
+					}
+					<-gate
+				}
+				return resp, err
+			})
+		})
 		var work sync.WaitGroup
 		for range 10 {
 			work.Go(func() { _ = f.call() }) // ends with its answer
 		}
-		f.transport.Close()
+		for range 10 {
+			<-refused
+		}
+		work.Go(func() { f.transport.Close() }) // ends when all has ended
+		close(gate)
 		work.Wait()
 		wantNoGoroutines(t)
-		f.again(nil)
-		f.mustCall()
-		if n := f.as.ReuseDetected(); n != 0 {
-			t.Errorf("reuse %d times", n)
-		}
+	}
+	f.again(func(c *auth.Config) { c.Base = base })
+	f.mustCall()
+	if n := f.as.ReuseDetected(); n != 0 || f.tabs() != 1 {
+		t.Errorf("reuse %d times, %d tabs", n, f.tabs())
 	}
 }

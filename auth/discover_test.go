@@ -197,7 +197,7 @@ func TestD1_BrokenResourceMetadataIsNotNone(t *testing.T) {
 				server(c)
 			}, nil)
 			err := f.call()
-			wantError(t, err)
+			wantError(t, err, map[string]string{"no authorization server": "names no authorization server", "an empty list": "names no authorization server"}[name])
 			f.wantCounts(0, 0, 0)
 			for _, name := range f.asked() {
 				if name != "GET "+rootPRM { // all of the origin is its own authorization server here

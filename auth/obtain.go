@@ -47,6 +47,10 @@ func (t *Transport) obtain(ctx context.Context, n need) (*held, error) {
 			before = fmt.Errorf("%w (this was %d s ago; the next try is possible in a minute)", t.failure.err, int(time.Since(t.failure.at).Seconds()))
 			n.mayAsk = false
 		}
+		if t.closed {
+			t.mu.Unlock()
+			return nil, ErrClosed
+		}
 		f := t.flight
 		joined := f != nil
 		if !joined {

@@ -151,7 +151,7 @@ func (t *Transport) postRegistration(ctx context.Context, m *serverMetadata, met
 		return nil, fmt.Errorf("registering a client at %s: %w", m.Issuer, err)
 	}
 	if resp.StatusCode != http.StatusOK && resp.StatusCode != http.StatusCreated {
-		code, description := oauthError(body, resp.Header.Get("Content-Type"))
+		code, description := oauthError(body, resp.Header.Get("Content-Type"), nil)
 		return nil, &RegistrationError{resp.StatusCode, code, description}
 	}
 	// null, "" and missing are the same.

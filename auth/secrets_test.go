@@ -2,6 +2,7 @@ package auth_test
 
 import (
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -199,6 +200,33 @@ func TestT9_ServersThatQuoteSecrets(t *testing.T) {
 				writeFile(t, path, "")
 			}
 			_ = w.hear(f.call()) // an exchange
+			w.wantNoSecrets()
+		})
+	}
+}
+
+// Codes and tokens have signs in them that are written otherwise in JSON, in forms and in pages.
+func TestT9_ServersThatQuoteSecretsInOtherWords(t *testing.T) {
+	t.Parallel()
+	const code = `secret-code/4+5&6"7=` // Google's begin with 4/
+	for name, body := range map[string]string{
+		"JSON, as PHP writes it": `{"error":"invalid_grant","error_description":"Invalid: secret-code\/4+5&6\"7="}`,
+		"JSON, as Go writes it":  `{"error":"invalid_grant","error_description":"Invalid: secret-code/4+5\u00266\"7="}`,
+		"form":                   "error=invalid_grant&error_description=Invalid%3A+" + url.QueryEscape(code),
+		"as it was sent":         "code=" + url.QueryEscape(code),
+		"page":                   "<p>Invalid: " + html.EscapeString(code) + "</p>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, func(c *authtest.Config) {
+				c.Callback = authtest.Edit{"code": code}
+				c.Faults = []authtest.Fault{{Path: "/token", Status: http.StatusBadRequest, Body: body}}
+			}, nil)
+			w := &witness{f: f}
+			_ = w.hear(f.call())
+			if n := f.as.Exchanges(); n != 1 {
+				t.Fatalf("%d exchanges\n%s", n, f.story())
+			}
 			w.wantNoSecrets()
 		})
 	}

@@ -232,7 +232,7 @@ func (t *Transport) preflight(ctx context.Context, page, redirectURI, state stri
 		return nil // what it is, the browser will show
 	}
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, maxDocument)) // what there is will do
-	errorCode, description := oauthError(body, resp.Header.Get("Content-Type"))
+	errorCode, description := oauthError(body, resp.Header.Get("Content-Type"), nil)
 	refused := &AuthorizationError{errorCode, fmt.Sprintf("%s (HTTP %d)", description, resp.StatusCode)}
 	return fmt.Errorf("%w: %w", errStale, refused)
 }

@@ -173,7 +173,9 @@ func (s *FileStorage) Lock(ctx context.Context) (func(), error) {
 		}
 		return nil, fmt.Errorf("locking the login: %w", err)
 	}
-	_ = os.Remove(s.path() + ".page") // left by a holder that was killed
+	// What a holder left that was killed.
+	_ = os.Remove(s.path() + ".page")
+	removeLeftovers(s.path())
 	return func() { _ = lock.Unlock() }, nil
 }
 
@@ -211,6 +213,17 @@ func makeDir(dir string) error {
 		}
 	}
 	return nil
+}
+
+// removeLeftovers removes what a process left that was killed while it wrote. Only the holder of the
+// lock writes, so to the next one it is nobody's.
+func removeLeftovers(path string) {
+	entries, _ := os.ReadDir(filepath.Dir(path)) // no folder, no leftovers
+	for _, entry := range entries {
+		if name := entry.Name(); strings.HasPrefix(name, filepath.Base(path)+".") && strings.HasSuffix(name, ".tmp") {
+			_ = os.Remove(filepath.Join(filepath.Dir(path), name))
+		}
+	}
 }
 
 // replaceFile writes a file beside and renames it, so that there is always the old one or the

@@ -249,29 +249,32 @@ func TestT9_FolderIsMade(t *testing.T) {
 	}
 }
 
-// Whoever reads while others write sees one record or the other, never a part.
+// Whoever reads while another writes sees one record or the other, never a part.
 func TestT9_Atomic(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil, nil)
-	write := func(name string) {
+	write := func(name string) error {
 		big := strings.Repeat(name, 50_000)
-		f.save(&auth.Record{Server: big, Token: &auth.Token{Access: big}})
+		return f.storage().Save(&auth.Record{Server: big, Token: &auth.Token{Access: big}})
 	}
-	write("a")
+	if err := write("a"); err != nil {
+		t.Fatal(err)
+	}
 	stop := make(chan struct{})
 	var work sync.WaitGroup
-	for _, name := range []string{"a", "b"} {
-		work.Go(func() { // ends with the test
-			for {
-				select {
-				case <-stop:
+	work.Go(func() { // ends with the test
+		for i := 0; ; i++ {
+			select {
+			case <-stop:
+				return
+			default:
+				if err := write([]string{"a", "b"}[i%2]); err != nil {
+					t.Error(err)
 					return
-				default:
-					write(name)
 				}
 			}
-		})
-	}
+		}
+	})
 	for range 300 {
 		rec := f.record()
 		if rec == nil || rec.Token == nil || rec.Server != rec.Token.Access || len(rec.Server) != 50_000 {
@@ -283,6 +286,32 @@ func TestT9_Atomic(t *testing.T) {
 	work.Wait()
 	if rest := f.files(".tmp", ".corrupt"); len(rest) != 0 {
 		t.Errorf("left behind: %q", rest)
+	}
+}
+
+// What a program that was killed in the middle of a write left, tokens and all, does not stay: not
+// when the next one writes, and not after a logout.
+func TestT9_HalfWrittenFilesAreRemoved(t *testing.T) {
+	t.Parallel()
+	f := setup(t, nil, nil)
+	f.signIn()
+	leave := func() {
+		writeFile(t, f.files(".json")[0]+".123456.tmp", `{"version": 1, "token": {"access_token": "secret-at-half`)
+	}
+	leave()
+	f.expire()
+	f.mustCall()
+	if rest := f.files(".tmp"); len(rest) != 0 {
+		t.Errorf("after a refresh there is still %q", rest)
+	}
+	leave()
+	if err := f.transport.Logout(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range f.files() {
+		if strings.Contains(readFile(t, path), "secret-") {
+			t.Errorf("after the logout a token is in %s", path)
+		}
 	}
 }
 

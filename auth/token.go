@@ -115,7 +115,7 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 		return nil, shim.refused
 	}
 	if refused, ok := errors.AsType[*oauth2.RetrieveError](err); ok && refused.Response != nil {
-		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"))
+		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"), shim.hide)
 		return nil, &TokenError{tokenEndpoint, refused.Response.StatusCode, code, description}
 	}
 	switch {
@@ -157,7 +157,7 @@ func (e *TokenError) isTransient() bool {
 // or fractions, forms in place of JSON, and a 200 that holds an error.
 type tokenShim struct {
 	base    http.RoundTripper
-	hide    func([]byte) []byte // hides what was sent
+	hide    func(string) string // hides what was sent
 	replied bool
 	expiry  time.Time
 	refused *TokenError
@@ -178,8 +178,6 @@ func (s *tokenShim) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	if resp.StatusCode/100 == 2 {
 		body = s.read(resp, body)
-	} else {
-		body = s.hide(body)
 	}
 	resp.Body, resp.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	return resp, nil
@@ -203,8 +201,7 @@ func (s *tokenShim) read(resp *http.Response, body []byte) []byte {
 	}
 	if code, ok := members["error"].(string); ok && code != "" {
 		description, _ := members["error_description"].(string)
-		code, description = string(s.hide([]byte(code))), string(s.hide([]byte(description)))
-		s.refused = &TokenError{tokenEndpoint, resp.StatusCode, clip(code, 100), clip(description, longestText)}
+		s.refused = &TokenError{tokenEndpoint, resp.StatusCode, clip(s.hide(code), 100), clip(s.hide(description), longestText)}
 	}
 	s.expiry = expiry(members["expires_in"])
 	delete(members, "expires_in")
@@ -290,27 +287,29 @@ func (g *grant) post(ctx context.Context, what, endpoint string, form url.Values
 		return nil, err
 	}
 	if resp.StatusCode/100 != 2 {
-		code, description := oauthError(g.hide(form)(body), resp.Header.Get("Content-Type"))
+		code, description := oauthError(body, resp.Header.Get("Content-Type"), g.hide(form))
 		return nil, &TokenError{what, resp.StatusCode, code, description}
 	}
 	return body, nil
 }
 
-// hide returns a function that hides what is secret in a form, and the client's secret: servers
-// repeat what they were sent.
-func (g *grant) hide(form url.Values) func([]byte) []byte {
+// hide returns a function that hides what is secret in a form, and the client's secret, in whatever
+// way it is written: servers repeat what they were sent.
+func (g *grant) hide(form url.Values) func(string) string {
 	secrets := []string{g.client.Secret}
 	for _, name := range []string{"code", "code_verifier", "refresh_token", "device_code", "token", "client_assertion"} {
 		secrets = append(secrets, form.Get(name))
 	}
 	var pairs []string
 	for _, secret := range secrets {
-		if len(secret) >= 4 {
-			pairs = append(pairs, secret, "[hidden]")
+		if len(secret) < 4 {
+			continue
+		}
+		for _, written := range []string{secret, url.QueryEscape(secret), url.PathEscape(secret)} {
+			pairs = append(pairs, written, "[hidden]")
 		}
 	}
-	replacer := strings.NewReplacer(pairs...)
-	return func(text []byte) []byte { return []byte(replacer.Replace(string(text))) }
+	return strings.NewReplacer(pairs...).Replace
 }
 
 // assert adds the proof that the client has its key (RFC 7523 2.2).
@@ -327,22 +326,30 @@ func (g *grant) assert(form url.Values) error {
 // longestText is how many bytes of a server's text are quoted.
 const longestText = 200
 
-// oauthError reads an OAuth error, and the gist of what is none.
-func oauthError(body []byte, contentType string) (code, description string) {
+// oauthError reads an OAuth error, and the gist of what is none. Hide takes out what must not be told;
+// nil stands for nothing.
+func oauthError(body []byte, contentType string, hide func(string) string) (code, description string) {
+	if hide == nil {
+		hide = func(text string) string { return text }
+	}
 	var e struct {
 		Code        string `json:"error"`
 		Description string `json:"error_description"`
 	}
-	if json.Unmarshal(body, &e) == nil && e.Code != "" {
-		return clip(e.Code, 100), clip(e.Description, longestText)
+	form, err := url.ParseQuery(string(body))
+	kind, _, _ := mime.ParseMediaType(contentType)
+	switch {
+	case json.Unmarshal(body, &e) == nil && e.Code != "":
+		code, description = e.Code, e.Description
+	case err == nil && form.Get("error") != "":
+		code, description = form.Get("error"), form.Get("error_description")
+	case kind == "text/html" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")):
+		description = "a web page: " + strings.Join(strings.Fields(html.UnescapeString(htmlTag().ReplaceAllString(string(body), " "))), " ")
+	default:
+		description = string(body)
 	}
-	if form, err := url.ParseQuery(string(body)); err == nil && form.Get("error") != "" {
-		return clip(form.Get("error"), 100), clip(form.Get("error_description"), longestText)
-	}
-	if kind, _, _ := mime.ParseMediaType(contentType); kind == "text/html" || bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) {
-		return "", "a web page: " + clip(html.UnescapeString(htmlTag().ReplaceAllString(string(body), " ")), longestText)
-	}
-	return "", clip(string(body), longestText)
+	// Hidden first, or shortening could leave a part.
+	return clip(hide(code), 100), clip(hide(description), longestText)
 }
 
 // htmlTag matches what is not text in a web page.

@@ -40,6 +40,7 @@ type Transport struct {
 	current atomic.Pointer[held] // never nil once loaded
 
 	mu      sync.Mutex
+	closed  bool
 	flight  *flight              // the attempt under way, nil if there is none
 	failure failure              // of the last sign-in
 	stepped map[string]time.Time // scopes that were asked for beyond the first ones, and when
@@ -96,6 +97,9 @@ const closeLimit = 1500 * time.Millisecond
 // Close gives up whatever is under way, and waits for that.
 func (t *Transport) Close() error {
 	t.StopAsking()
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
 	done := make(chan struct{})
 	go func() { // ends with the last attempt
 		t.work.Wait()
