@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"mcp-bridge/auth"
 	"mcp-bridge/auth/authtest"
 )
 
@@ -217,6 +218,37 @@ func TestF8_OneStepUpForMany(t *testing.T) {
 		})
 	}
 	work.Wait()
+	f.wantCounts(1, 2, 2)
+}
+
+// A 403 to a token of before the step-up is none to the one of after it: that one is sent.
+func TestF8_LateRefusalUsesTheNewToken(t *testing.T) {
+	t.Parallel()
+	f := setup(t, scopedTools, nil)
+	f.signIn()
+	held, release := make(chan struct{}), make(chan struct{})
+	var later atomic.Bool
+	f.again(func(c *auth.Config) {
+		base := c.Base
+		c.Base = roundTripper(func(req *http.Request) (*http.Response, error) {
+			resp, err := base.RoundTrip(req)
+			if err == nil && resp.StatusCode == http.StatusForbidden && !later.Swap(true) {
+				close(held)
+				<-release
+			}
+			return resp, err
+		})
+	})
+	first := make(chan int, 1)
+	go func() { first <- f.callTool("b") }() // ends with its answer
+	<-held
+	if status := f.callTool("b"); status != http.StatusOK {
+		t.Errorf("HTTP %d", status)
+	}
+	close(release)
+	if status := <-first; status != http.StatusOK {
+		t.Errorf("the first: HTTP %d\n%s", status, f.story())
+	}
 	f.wantCounts(1, 2, 2)
 }
 

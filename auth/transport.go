@@ -211,6 +211,11 @@ func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try 
 	if h.hasToken() {
 		n.rejected = h.Token.Access
 	}
+	if refused := resp.StatusCode == http.StatusUnauthorized || c.errorCode == insufficientScope; refused && try < 2 {
+		if now := t.current.Load(); now != h && now.hasToken() && n.isMet(now.Record) {
+			return n, true // there is a better one meanwhile
+		}
+	}
 	switch resp.StatusCode {
 	case http.StatusUnauthorized:
 		if !ok && t.cfg.Ignore != nil && t.ignored(resp) {
