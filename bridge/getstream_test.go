@@ -365,6 +365,33 @@ func TestE12_Duplicates(t *testing.T) {
 	wantNothingMore(t, h)
 }
 
+// A request that is only accepted can be answered on the GET stream, whatever says that it is
+// accepted.
+func TestAnswerOnTheGETStream(t *testing.T) {
+	t.Parallel()
+	for name, accept := range map[string]func(http.ResponseWriter, *bridgetest.Request){
+		"202":                status(202),
+		"202 with text":      func(w http.ResponseWriter, _ *bridgetest.Request) { answerWith(w, 202, "text/plain", "Accepted") },
+		"202 with JSON":      func(w http.ResponseWriter, _ *bridgetest.Request) { answerWith(w, 202, "application/json", "null") },
+		"202, chunked empty": func(w http.ResponseWriter, _ *bridgetest.Request) { answerWith(w, 202, "", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, s := startWith(t, bridgetest.Config{Stream: true, Handle: once("tools/call", accept)}, bridge.Config{}, "2025-11-25")
+			eventually(t, "the GET stream opens", func() bool { return s.Streams() == 1 })
+			h.send(callEcho("1"))
+			eventually(t, "the call arrives", func() bool { return s.Count("tools/call") == 1 })
+			h.send(listTools("2")) // by its answer the call has been accepted
+			wantResult(t, h, "2")
+			s.Notify(result("1"))
+			if got := string(h.answer("1")); got != result("1") {
+				t.Errorf("got %s, want %s", got, result("1"))
+			}
+			wantNothingMore(t, h)
+		})
+	}
+}
+
 // An answer to a call may come on the GET stream while the call's own stream stays open.
 func TestAnswerOnTheGETStreamWhileThePOSTIsOpen(t *testing.T) {
 	t.Parallel()

@@ -48,6 +48,7 @@ type host struct {
 	arrived chan struct{}
 	gate    chan struct{} // closed while the host reads
 	fault   string        // what was wrong with the output
+	begun   int           // Writes of the bridge's, whether the host has read them or not
 }
 
 var hosts atomic.Int64
@@ -162,6 +163,13 @@ func (h *host) pause() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.gate = make(chan struct{})
+}
+
+// writes returns how many messages the bridge has begun to write.
+func (h *host) writes() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.begun
 }
 
 // resume goes on reading.
@@ -282,18 +290,18 @@ func (h *host) readLines() {
 type hostOutput struct{ h *host }
 
 func (o hostOutput) Write(p []byte) (int, error) {
-	if fault := outputFault(p); fault != "" {
-		o.h.mu.Lock()
-		o.h.fault = cmp.Or(o.h.fault, fault)
-		o.h.mu.Unlock()
-	}
+	fault := outputFault(p)
+	o.h.mu.Lock()
+	o.h.fault = cmp.Or(o.h.fault, fault)
+	o.h.begun++
+	o.h.mu.Unlock()
 	return o.h.toHost.Write(p)
 }
 
 // outputFault says what is wrong with one Write of the bridge's (spec 1.01, 1.03, 1.06).
 func outputFault(p []byte) string {
 	line, whole := bytes.CutSuffix(p, []byte("\n"))
-	if !whole || len(line) == 0 || bytes.ContainsAny(line, "\r\n") {
+	if !whole || len(line) == 0 || bytes.IndexByte(line, '\n') >= 0 || bytes.IndexByte(line, '\r') >= 0 {
 		return fmt.Sprintf("a Write that is not one whole line: %.200q", p)
 	}
 	if len(line) > 1<<20 {

@@ -144,7 +144,7 @@ func TestH1_AcceptedAndForgotten(t *testing.T) {
 	}}, bridge.Config{}, "2025-11-25")
 	eventually(t, "the GET stream opens", func() bool { return s.Count("GET") == 1 })
 	h.send(callEcho("1"))
-	wantFailure(t, h, "1", "202")
+	wantFailure(t, h, "1") // that no answer came with it, or that the stream has ended
 	h.send(listTools("2"))
 	wantResult(t, h, "2")
 	wantNothingMore(t, h)
@@ -166,8 +166,12 @@ func TestH1_FailuresOfANotification(t *testing.T) {
 			h.send(listTools("1"))
 			wantResult(t, h, "1")
 			wantNothingMore(t, h)
-			if n := s.Count("notifications/roots/list_changed"); n != 1 {
-				t.Errorf("the notification was sent %d times, want once", n)
+			want := 1
+			if name == "reset" { // nobody can tell whether it was taken, and twice does no harm
+				want = 2
+			}
+			if n := s.Count("notifications/roots/list_changed"); n != want {
+				t.Errorf("the notification was sent %d times, want %d", n, want)
 			}
 		})
 	}
@@ -180,17 +184,13 @@ func TestServerDownAtStart(t *testing.T) {
 	for _, transport := range []bridge.Transport{bridge.TransportAuto, bridge.TransportHTTP, bridge.TransportSSE} {
 		t.Run(string(transport), func(t *testing.T) {
 			t.Parallel()
-			nobody, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			nobody.Close()
+			nobody := nobodyAt(t)
 			s := bridgetest.NewServer(bridgetest.Config{HTTPSSE: transport == bridge.TransportSSE})
 			t.Cleanup(s.Close)
 			var up atomic.Bool
 			dial := func(network, _ string) (net.Conn, error) { // the server comes up where nobody was
 				if !up.Load() {
-					return net.Dial(network, nobody.Addr().String())
+					return net.Dial(network, nobody)
 				}
 				return net.Dial(network, strings.Split(s.URL(), "/")[2])
 			}

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -70,6 +71,23 @@ func countHTTP(s *bridgetest.Server, method string) int {
 		}
 	}
 	return n
+}
+
+// nobodyAt returns an address that refuses connections for as long as the test runs: it is the
+// client's end of a connection, so nobody else can listen there.
+func nobodyAt(t testing.TB) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	c, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
 }
 
 // once returns a Handle that answers the first request of that name, and leaves all others alone.

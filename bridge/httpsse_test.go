@@ -77,6 +77,35 @@ func TestHTTPSSE_Endpoint(t *testing.T) {
 	}
 }
 
+// The first endpoint counts: one that comes later is nothing but an event of a name that we don't know.
+func TestHTTPSSE_SecondEndpoint(t *testing.T) {
+	t.Parallel()
+	old := &oldServer{stream: make(chan string, 9)}
+	old.get = func(w http.ResponseWriter, r *bridgetest.Request) {
+		e := r.Events(w)
+		e.Raw(endpointEvent + strings.Repeat("event: endpoint\ndata: /elsewhere\n\n", 3) + "event: endpoint\ndata: http://elsewhere.example/\n\n")
+		for {
+			select {
+			case message := <-old.stream:
+				e.Send(message)
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}
+	h, s := startWith(t, bridgetest.Config{Handle: old.handle}, overSSE, "2024-11-05")
+	for _, id := range []string{"1", "2"} {
+		h.send(callEcho(id))
+		wantResult(t, h, id)
+	}
+	wantNothingMore(t, h)
+	for _, r := range s.Requests() {
+		if r.Request.Method == http.MethodPost && r.URL.Path != "/messages" {
+			t.Errorf("%s went to %s", r, r.URL)
+		}
+	}
+}
+
 // An endpoint on another origin gets nothing: everything of the user's would go there (spec 3.06).
 func TestHTTPSSE_EndpointOnAnotherOrigin(t *testing.T) {
 	t.Parallel()

@@ -24,16 +24,15 @@ func TestW1_ProxyErrors(t *testing.T) {
 		w.WriteHeader(http.StatusProxyAuthRequired)
 	}))
 	t.Cleanup(refusing.Close)
-	nobody := httptest.NewServer(nil)
-	nobody.Close()
+	nobody := "http://" + nobodyAt(t)
 	for name, tt := range map[string]struct {
 		proxy, target string
 		says          []string
 	}{
 		"407, https":    {refusing.URL, "https://mcp.example/mcp", []string{"https://mcp.example/mcp", "proxy"}},
 		"407, http":     {refusing.URL, "http://mcp.example/mcp", []string{"http://mcp.example/mcp", "407", "proxy"}},
-		"absent, https": {nobody.URL, "https://mcp.example/mcp", []string{"https://mcp.example/mcp", "proxy", "refused"}},
-		"absent, http":  {nobody.URL, "http://mcp.example/mcp", []string{"http://mcp.example/mcp", "proxy", "refused"}},
+		"absent, https": {nobody, "https://mcp.example/mcp", []string{"https://mcp.example/mcp", "proxy", "refused"}},
+		"absent, http":  {nobody, "http://mcp.example/mcp", []string{"http://mcp.example/mcp", "proxy", "refused"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

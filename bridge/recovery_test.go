@@ -215,42 +215,55 @@ func TestCancelledWhileItWaits(t *testing.T) {
 	}
 }
 
-// A notification whose event broke off before its id comes again when the stream is resumed, and the
-// host gets it once.
-func TestE8_CutBetweenDataAndID(t *testing.T) {
-	event := func(n int) string {
-		return fmt.Sprintf("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/n%d\"}\nid: e%d\n\n", n, n)
+// A notification whose event broke off comes again when the stream is resumed, unless the event had its
+// id already; half an id is none. The host gets it once either way.
+func TestE8_CutInsideAnEvent(t *testing.T) {
+	data := func(n int) string {
+		return fmt.Sprintf("data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/n%d\"}\n", n)
 	}
-	half := strings.TrimSuffix(event(2), "id: e2\n\n")
-	for name, end := range map[string]func(http.ResponseWriter, *bridgetest.Request){
-		"ended": text("retry: 10\n" + event(1) + half),
-		"cut": func(w http.ResponseWriter, r *bridgetest.Request) {
-			text("retry: 10\n"+event(1)+half)(w, r)
-			panic(http.ErrAbortHandler)
-		},
+	id := func(n int) string { return fmt.Sprintf("id: e1%d\n", n) }
+	for name, half := range map[string]string{
+		"before the id":      data(2),
+		"in the id":          data(2) + "id: e1",
+		"in the id's number": data(2) + "id: e",
+		"behind the id":      data(2) + id(2),
+		"in the data":        id(2) + data(2)[:20],
+		"behind the data":    id(2) + strings.TrimSuffix(data(2), "\n"),
 	} {
-		t.Run(name, func(t *testing.T) {
-			log := &getLog{answers: []func(http.ResponseWriter, *bridgetest.Request){end, func(w http.ResponseWriter, r *bridgetest.Request) {
-				e := r.Events(w)
-				if r.Header.Get("Last-Event-Id") == "e1" {
-					e.Raw(event(2))
-				}
-				e.Raw(event(3))
-				<-r.Context().Done()
-			}}}
-			inFakeTime(t, bridgetest.Config{Handle: log.handle}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
-				h := startHost(t, cfg)
-				h.handshake("2025-11-25")
-				time.Sleep(time.Minute)
-				var got []string
-				for line, ok := h.take(0); ok; line, ok = h.take(0) {
-					got = append(got, line[strings.LastIndex(line, "/")+1:len(line)-2])
-				}
-				if want := []string{"n1", "n2", "n3"}; !slices.Equal(got, want) {
-					t.Errorf("got %q, want %q; resumed with %q", got, want, log.lastIDs())
-				}
+		for how, end := range map[string]func(http.ResponseWriter, *bridgetest.Request){
+			"ended": text("retry: 10\n" + data(1) + id(1) + "\n" + half),
+			"cut": func(w http.ResponseWriter, r *bridgetest.Request) {
+				text("retry: 10\n"+data(1)+id(1)+"\n"+half)(w, r)
+				panic(http.ErrAbortHandler)
+			},
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				log := &getLog{answers: []func(http.ResponseWriter, *bridgetest.Request){end, func(w http.ResponseWriter, r *bridgetest.Request) {
+					e := r.Events(w)
+					switch last := r.Header.Get("Last-Event-Id"); last {
+					case "e11":
+						e.Raw(data(2) + id(2) + "\n")
+					case "e12":
+					default:
+						e.Raw(data(1) + id(1) + "\n" + data(2) + id(2) + "\n") // it makes of the id what it can
+					}
+					e.Raw(data(3) + id(3) + "\n")
+					<-r.Context().Done()
+				}}}
+				inFakeTime(t, bridgetest.Config{Handle: log.handle}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+					h := startHost(t, cfg)
+					h.handshake("2025-11-25")
+					time.Sleep(time.Minute)
+					var got []string
+					for line, ok := h.take(0); ok; line, ok = h.take(0) {
+						got = append(got, line[strings.LastIndex(line, "/")+1:len(line)-2])
+					}
+					if want := []string{"n1", "n2", "n3"}; !slices.Equal(got, want) {
+						t.Errorf("got %q, want %q; resumed with %q", got, want, log.lastIDs())
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

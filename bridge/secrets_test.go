@@ -223,8 +223,6 @@ func TestSecretsOfAuthorization(t *testing.T) {
 // What HTTP itself has to say gives nothing away either.
 func TestSecretsInNetworkErrors(t *testing.T) {
 	t.Parallel()
-	down := httptest.NewServer(nil)
-	down.Close()
 	secure := httptest.NewUnstartedServer(nil)
 	secure.Config.ErrorLog = log.New(io.Discard, "", 0)
 	secure.StartTLS()
@@ -233,7 +231,7 @@ func TestSecretsInNetworkErrors(t *testing.T) {
 		return strings.Replace(base, "://", "://"+secretUser+":"+secretPass+"@", 1) + "/mcp?key=" + secretQuery
 	}
 	for name, address := range map[string]string{
-		"refused":      with(down.URL),
+		"refused":      with("http://" + nobodyAt(t)),
 		"no such host": with("http://no-such-host.invalid"),
 		"unknown CA":   with(secure.URL),
 		"plain to TLS": with(strings.Replace(secure.URL, "https", "http", 1)),

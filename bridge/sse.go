@@ -17,7 +17,7 @@ const unfinishedPause = 2 * time.Second
 type event struct {
 	name   string // "" stands for "message"
 	data   []byte // valid until the next call of next; a line break can be appended without a copy
-	broken bool   // the stream ended before its blank line
+	broken bool   // the stream ended before its blank line, and it has no id so far
 	over   *idFinder
 	size   int64 // of the data; where it was over the limit, over is what is left of it
 }
@@ -77,7 +77,7 @@ func (e *eventReader) next() (event, error) {
 	e.shed()
 	for {
 		from, to, err := e.line()
-		if from < to {
+		if from < to && (err == nil || bytes.HasPrefix(e.buf[from:to], []byte("data:"))) { // half of another field is worth nothing
 			e.field(from, to)
 		} else if err == nil {
 			if ev, ok := e.dispatch(); ok {
@@ -88,8 +88,9 @@ func (e *eventReader) next() (event, error) {
 			continue
 		}
 		if e.over != nil || e.lines > 0 && wholeJSON(e.data()) {
+			named := e.hasID
 			if ev, ok := e.dispatch(); ok {
-				ev.broken = err != errPause
+				ev.broken = err != errPause && !named
 				return ev, nil // and err, if it was no pause, again at the next call
 			}
 		}

@@ -15,13 +15,14 @@ import (
 // purpose where:
 //
 //   - an event has no data, or only white space: go-sse returns it, here only its id counts;
-//   - the last event has no blank line: go-sse drops it, here it counts if it is a whole JSON text;
+//   - the last event has no blank line: go-sse drops it, here it counts if it is a whole JSON text, and
+//     half a line at its end counts only if it is one of data;
 //   - blank lines stand before a byte order mark: go-sse skips the mark, the standard does not.
 func FuzzEventReader(f *testing.F) {
 	for _, seed := range []string{
 		"data: 1\n\n", "event: message\r\ndata: {}\r\n\r\n", "data: 1\rdata: 2\r\r", "\xef\xbb\xbfdata: 1\n\n", "\xef\xbb", "\n\xef\xbb\xbfdata: 1\n\n",
 		": hb\n\nid: e1\nretry: 500\ndata:\n\nevent: ping\ndata: x\n\n", "id: a\n\nid: b\x00\ndata: 1\n\nid\ndata: 2\n\n",
-		"data: {}", "data: {}\n", "data: {\ndata: }\r", "data: {\n", "data: {}\ndata", "data\n\ndata: \n\ndata: 1", "data : 1\n data: 2\nfoo: 3\n\n\r\n\r\r",
+		"data: {}", "data: {}\n", "\xef\xbb\xbfdata: {}", "data: {}\nid: 1", "data: {}\nid: 1\nevent: x", "data: {\ndata: }\r", "data: {\n", "data: {}\ndata", "data\n\ndata: \n\ndata: 1", "data : 1\n data: 2\nfoo: 3\n\n\r\n\r\r",
 	} {
 		f.Add([]byte(seed), []byte{1})
 		f.Add([]byte(seed), []byte{3, 1, 7})
@@ -31,7 +32,7 @@ func FuzzEventReader(f *testing.F) {
 			t.Skip("go-sse is wrong")
 		}
 		want := oracle(t, in)
-		if more := oracle(t, slices.Concat(in, []byte("\n\n"))); len(more) > len(want) {
+		if more := oracle(t, slices.Concat(withoutHalfField(in), []byte("\n\n"))); len(more) > len(want) {
 			if last := more[len(more)-1]; json.Valid([]byte(last.data)) {
 				want = append(want, last)
 			}
@@ -48,6 +49,16 @@ func FuzzEventReader(f *testing.F) {
 			t.Errorf("%q: got id %q", in, r.id)
 		}
 	})
+}
+
+// withoutHalfField returns an event stream without its last line, if that has no end and is not one of
+// data.
+func withoutHalfField(in []byte) []byte {
+	from := bytes.LastIndexAny(in, "\r\n") + 1
+	if last := in[from:]; bytes.HasPrefix(last, []byte("data:")) || from == 0 && bytes.HasPrefix(last, append(slices.Clone(byteOrderMark), "data:"...)) {
+		return in
+	}
+	return in[:from]
 }
 
 // checkLimit reads with a limit that is soon reached: the events within it are the same, and for

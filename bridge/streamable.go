@@ -29,6 +29,9 @@ const (
 	// repeatDelay is how long to wait before a request that met a network error is sent again.
 	repeatDelay = 200 * time.Millisecond
 
+	// claimStep is how many bytes of a long body are claimed of the memory at a time.
+	claimStep = 256 << 10
+
 	// maxResends is how often a notification or a response is sent again, each time after twice
 	// the delay.
 	maxResends = 5
@@ -216,13 +219,19 @@ func (s *streamable) send(ctx context.Context, m *message, sent func(written boo
 }
 
 // mayResend tells whether a message that is no request may be sent again after an error: if it did
-// not get out, or the server was too busy for it, or if it says no more than that the host is there.
+// not get out, or the server was too busy for it, or if it does no harm twice.
 func mayResend(err error, m *message) bool {
 	if status := statusOf(err); status != nil {
 		return passing(status.Code) && status.Code != http.StatusUnauthorized && (status.RetryAfter > 0 || m.is(mcp.MethodNotificationInitialized))
 	}
 	reach, ok := errors.AsType[*reachError](err)
-	return ok && (isDial(reach.cause) || m.is(mcp.MethodNotificationInitialized))
+	return ok && (isDial(reach.cause) || tellsState(m))
+}
+
+// tellsState tells whether a notification says how things are, so that it does no harm twice.
+func tellsState(m *message) bool {
+	return m.is(mcp.MethodNotificationInitialized) || m.is(mcp.MethodNotificationCancelled) ||
+		m.is(mcp.MethodNotificationProgress) || m.is(mcp.MethodNotificationRootsListChanged)
 }
 
 // isDial tells whether no connection could be made.
@@ -289,14 +298,15 @@ func readBody(ctx context.Context, resp *http.Response, limit int64, c *claim) (
 	if size < 0 {
 		size = 4 << 10
 	}
-	if size > readBuffer {
-		if err := c.grow(ctx, size); err != nil {
-			return nil, err
-		}
-	}
 	body := make([]byte, 0, size+1)
-	for {
-		n, err := resp.Body.Read(body[len(body):cap(body)])
+	for claimed := readBuffer; ; {
+		if len(body) >= claimed { // little by little, as the host may stop reading meanwhile
+			claimed += claimStep
+			if err := c.grow(ctx, int64(claimed)); err != nil {
+				return nil, err
+			}
+		}
+		n, err := resp.Body.Read(body[len(body):min(cap(body), claimed)])
 		body = body[:len(body)+n]
 		switch {
 		case err == io.EOF:
@@ -306,11 +316,6 @@ func readBody(ctx context.Context, resp *http.Response, limit int64, c *claim) (
 		case int64(len(body)) > limit:
 			return nil, &tooLongError{0, limit}
 		case len(body) == cap(body):
-			if len(body) >= readBuffer {
-				if err := c.grow(ctx, int64(2*len(body))); err != nil {
-					return nil, err
-				}
-			}
 			body = append(make([]byte, 0, 2*len(body)), body...)
 		}
 	}
