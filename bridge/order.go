@@ -6,9 +6,13 @@ import (
 	"time"
 )
 
-// orderLimit is how long a message waits for the one before it to be written to the server. A
-// server that does not read, or a connection that is still being made, holds up no more than that.
-const orderLimit = 100 * time.Millisecond
+const (
+	// turnLimit is how long a message waits for the one before it to be written once that has its
+	// turn, and orderLimit how long it waits for its turn in all. A server that does not read, or a
+	// connection that is still being made, holds up no more than that.
+	turnLimit  = 100 * time.Millisecond
+	orderLimit = time.Second
+)
 
 // An order lets messages leave in the order they came. HTTP requests run side by side, each on a
 // connection of its own, so one that is started later can well arrive earlier: a cancellation
@@ -17,25 +21,27 @@ const orderLimit = 100 * time.Millisecond
 //
 // Only the goroutine that reads the input calls next.
 type order struct {
-	last chan struct{} // closed when the latest message was written
-	firm chan struct{} // closed when the latest barrier was lifted
+	last    *turn
+	barrier <-chan struct{} // closed when the latest barrier was lifted
 }
 
 // A turn is the place of one message in the order.
 type turn struct {
-	before, barrier <-chan struct{}
-	gate            chan struct{}
-	once            sync.Once
+	before  *turn           // nil once this turn has come
+	barrier <-chan struct{} // nil if there is none
+	began   chan struct{}   // closed when the turn has come
+	gate    chan struct{}   // closed when the message was written, or will not be
+	once    sync.Once
 }
 
 // next gives the next message its turn. Nothing passes a firm one until it is done: not the
 // initialize request until it is answered, as the answer brings the session, and not
 // notifications/initialized until the server has taken it (spec 2.22).
 func (o *order) next(firm bool) *turn {
-	t := &turn{before: o.last, barrier: o.firm, gate: make(chan struct{})}
-	o.last = t.gate
+	t := &turn{before: o.last, barrier: o.barrier, began: make(chan struct{}), gate: make(chan struct{})}
+	o.last = t
 	if firm {
-		o.firm = t.gate
+		o.barrier = t.gate
 	}
 	return t
 }
@@ -45,6 +51,13 @@ func (t *turn) pass() { t.once.Do(func() { close(t.gate) }) }
 
 // wait waits for the turn. It returns false when ctx is done.
 func (t *turn) wait(ctx context.Context) bool {
+	defer func() {
+		if !isOpen(t.began) {
+			close(t.began)
+		}
+	}()
+	before := t.before
+	t.before = nil // or every turn would keep all that were before it
 	if !isOpen(t.barrier) {
 		select {
 		case <-t.barrier:
@@ -52,17 +65,24 @@ func (t *turn) wait(ctx context.Context) bool {
 			return false
 		}
 	}
-	if !isOpen(t.before) {
-		limit := time.NewTimer(orderLimit)
-		defer limit.Stop()
-		select {
-		case <-t.before:
-		case <-limit.C:
-		case <-ctx.Done():
-			return false
-		}
+	if before == nil || isOpen(before.gate) {
+		return ctx.Err() == nil
 	}
-	return ctx.Err() == nil
+	inAll := time.NewTimer(orderLimit)
+	defer inAll.Stop()
+	var limit <-chan time.Time
+	for began := before.began; ; {
+		select {
+		case <-began:
+			began, limit = nil, time.After(turnLimit)
+			continue
+		case <-before.gate:
+		case <-limit:
+		case <-inAll.C:
+		case <-ctx.Done():
+		}
+		return ctx.Err() == nil
+	}
 }
 
 // isOpen tells whether a gate is open. The nil gate always is.

@@ -37,7 +37,7 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// A message that takes long is waited for no longer than orderLimit, a firm one until it is done,
+// A message that takes long is waited for no longer than turnLimit, a firm one until it is done,
 // by all that follow it.
 func TestOrderLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -54,12 +54,12 @@ func TestOrderLimit(t *testing.T) {
 			}
 		}
 		took(slow, 0)
-		took(second, orderLimit)
+		took(second, turnLimit)
 		second.pass()
-		took(firm, orderLimit)
+		took(firm, turnLimit)
 		time.AfterFunc(time.Hour, firm.pass)
-		took(fourth, time.Hour+orderLimit)
-		took(fifth, time.Hour+2*orderLimit) // fourth did not pass
+		took(fourth, time.Hour+turnLimit)
+		took(fifth, time.Hour+2*turnLimit) // fourth did not pass
 	})
 }
 
@@ -82,6 +82,39 @@ func TestOrderLeave(t *testing.T) {
 		}
 		if third.wait(ctx) {
 			t.Error("a turn is no use when the context is done")
+		}
+	})
+}
+
+// The limit counts from the turn of the message before: a burst that takes longer than that keeps
+// its order, until it takes longer than orderLimit in all.
+func TestOrderOfALongBurst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const messages = 40
+		start := time.Now()
+		var o order
+		var work sync.WaitGroup
+		turns := make([]*turn, messages)
+		for i := range turns {
+			turns[i] = o.next(false)
+		}
+		var mu sync.Mutex
+		var after []time.Duration
+		for _, turn := range turns {
+			work.Go(func() { // ends after its turn
+				turn.wait(t.Context())
+				mu.Lock()
+				after = append(after, time.Since(start))
+				mu.Unlock()
+				time.Sleep(turnLimit / 2) // what it takes to write it
+				turn.pass()
+			})
+		}
+		work.Wait()
+		for i, got := range after {
+			if want := min(time.Duration(i)*turnLimit/2, orderLimit); got != want {
+				t.Errorf("turn %d came after %v, want %v", i, got, want)
+			}
 		}
 	})
 }

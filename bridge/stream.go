@@ -17,10 +17,11 @@ import (
 )
 
 const (
-	firstDelay = time.Second      // before a stream is opened again, unless the server names another
-	longDelay  = 30 * time.Second // the most that this grows to
-	longLife   = 30 * time.Second // a stream that lived this long starts again at the first delay
-	maxResumes = 5                // attempts in a row to resume an answer's stream without getting an event
+	firstDelay   = time.Second      // before a stream is opened again, unless the server names another
+	longDelay    = 30 * time.Second // the most that this grows to
+	longLife     = 30 * time.Second // a stream that lived this long starts again at the first delay
+	longestRetry = 10 * time.Minute // a server that names a longer reconnection time has made a mistake
+	maxResumes   = 5                // attempts in a row to resume an answer's stream without getting an event
 
 	// lingerLimit is how long a stream is read on after its answer has come, or after the host has
 	// cancelled the call, if the server does not end it.
@@ -119,8 +120,11 @@ func (s *streamable) listen(sess *session) {
 		if at.id == "" {
 			sess.setBroken()
 		}
-		if had > 0 || time.Since(began) > longLife {
+		switch {
+		case time.Since(began) > longLife:
 			failures = 0
+		case had > 0: // it is of use, but short
+			failures = min(failures, 2)
 		}
 		s.r.log.Debug("the server's stream ended, opening it again", "error", err)
 		delay := at.delay(failures)
@@ -163,7 +167,7 @@ func (s *streamable) giveUp(at *position, via *call) {
 // delay is how long to wait before the stream is opened again: what the server asked for (spec
 // 2.30), and more with every failure in a row.
 func (p *position) delay(failures int) time.Duration {
-	first := p.retry
+	first := min(p.retry, longestRetry)
 	if first <= 0 {
 		first = firstDelay
 	}
@@ -199,8 +203,8 @@ func (s *streamable) get(ctx context.Context, sess *session, lastID string) (io.
 	return resp.Body, nil
 }
 
-// pump delivers the messages of one event stream until it ends, and returns how many events it
-// had: for the GET stream those with data, for the stream of a call, via, an id alone counts too.
+// pump delivers the messages of one event stream until it ends, and returns how many there were. Via
+// is the call that the stream belongs to, nil for the GET stream.
 func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via *call) (int, error) {
 	memory := s.r.memory.claim()
 	defer memory.release()
@@ -212,9 +216,6 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 		ev, err := events.next()
 		at.id, at.retry = resumable(events.id), events.retry
 		if err != nil {
-			if via != nil {
-				had = events.events
-			}
 			return had, err
 		}
 		switch {
@@ -267,11 +268,12 @@ func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io
 			return context.Cause(ctx)
 		}
 		var more io.ReadCloser
+		before := at.id
 		if more, err = s.get(ctx, sess, at.id); err == nil {
 			var had int
 			had, err = s.pump(ctx, untilAnswered{more, c}, &at, c)
 			more.Close()
-			if had > 0 {
+			if had > 0 || at.id != before { // a new id alone is progress too
 				failures = -1
 			}
 		} else if status := statusOf(err); status != nil && !passing(status.Code) {

@@ -167,6 +167,8 @@ func (s *streamable) read(resp *http.Response, c *call, body []byte) error {
 		reason = "with a web page (text/html)"
 	case mediaType(contentType) == typeJSON:
 		reason = "its body is " + err.Error()
+	case len(body) == 0:
+		reason = "without content"
 	default:
 		reason = fmt.Sprintf("with content of type %q", contentType)
 	}
