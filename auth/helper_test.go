@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/auth/authtest"
@@ -66,6 +67,8 @@ func setup(t *testing.T, server func(*authtest.Config), client func(*auth.Config
 		Open:      f.browser.Open,
 		Tell:      f.tell,
 		Log:       slog.New(slog.NewTextHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+
+		SignInTimeout: 20 * time.Second, // one that gets stuck is a failure, not the end of all tests
 	}
 	f.again(client)
 	return f

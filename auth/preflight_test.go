@@ -59,8 +59,8 @@ func TestPreflight(t *testing.T) {
 		{"200", status(200), [4]string{opens, opens, opens, opens}, ""},
 		{"web page", func(w http.ResponseWriter, _ *authtest.Request) { _, _ = io.WriteString(w, "<html>Sign in") }, [4]string{opens, opens, opens, opens}, ""},
 		{"204", func(w http.ResponseWriter, _ *authtest.Request) { w.WriteHeader(204) }, [4]string{opens, opens, opens, opens}, ""},
-		{"302 elsewhere", func(w http.ResponseWriter, _ *authtest.Request) {
-			w.Header().Set("Location", "/login?error=invalid_client")
+		{"302 elsewhere", func(w http.ResponseWriter, r *authtest.Request) {
+			w.Header().Set("Location", "/login?error=invalid_client&state="+url.QueryEscape(r.Form.Get("state")))
 			w.WriteHeader(302)
 		}, [4]string{opens, opens, opens, opens}, ""},
 		{"302 without Location", func(w http.ResponseWriter, _ *authtest.Request) { w.WriteHeader(302) }, [4]string{opens, opens, opens, opens}, ""},

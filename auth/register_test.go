@@ -446,6 +446,7 @@ func TestR8_OddErrorBodies(t *testing.T) {
 		{"long", authtest.Fault{Path: "/register", Status: 403, Body: long}, []string{"403", "long long"}},
 		{"two lines and an escape", authtest.Fault{Path: "/register", Status: 403, Body: "a\nb\x1b[2Jc"}, []string{"403", "a b"}},
 		{"OAuth's", authtest.Fault{Path: "/register", Status: 400, Body: `{"error":"invalid_redirect_uri","error_description":"not ` + strings.Repeat("x", 500) + `"}`}, []string{"400", "invalid_redirect_uri", "not xxx"}},
+		{"HTML that does not begin like it", authtest.Fault{Path: "/register", Status: 502, Body: "Bad <b>gateway", Header: http.Header{"Content-Type": {"text/html; charset=utf-8"}}}, []string{"502", "web page"}},
 		{"200 without ID", authtest.Fault{Path: "/register", Status: 200, Body: `{"client_name":"x"}`}, []string{"200", "client_id"}},
 		{"200 with a web page", authtest.Fault{Path: "/register", Status: 200, Body: "<html>"}, []string{"200", "client_id"}},
 		{"an error with 201", authtest.Fault{Path: "/register", Status: 201, Body: `{"error":"nope"}`}, []string{"201"}},
@@ -537,6 +538,24 @@ func TestR9_NoneWithASecret(t *testing.T) {
 		if r.Header.Get("Authorization") != "" || r.PostForm.Has("client_secret") {
 			t.Errorf("token request %d shows a secret, and the client has registered for none", i)
 		}
+	}
+}
+
+// R9: a method of the reply that needs a secret, without one, means none.
+func TestR9_SecretIsMissing(t *testing.T) {
+	t.Parallel()
+	for _, method := range []string{"client_secret_basic", "client_secret_post"} {
+		t.Run(method, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, func(c *authtest.Config) {
+				c.AuthMethods = []string{"none"}
+				c.Registration = authtest.Edit{"client_secret": authtest.Absent, "token_endpoint_auth_method": method}
+			}, nil)
+			f.mustCall()
+			if r := f.tokenRequests()[0]; r.Header.Get("Authorization") != "" || r.PostForm.Has("client_secret") {
+				t.Errorf("header %q, form %v", r.Header.Get("Authorization"), r.PostForm)
+			}
+		})
 	}
 }
 
@@ -733,18 +752,26 @@ func TestClientMetadataDocumentIsRefused(t *testing.T) {
 // Spec 4.71: a registration whose secret has expired is replaced.
 func TestExpiredSecretRegistersAnew(t *testing.T) {
 	t.Parallel()
-	f := setup(t, func(c *authtest.Config) {
-		c.AuthMethods = []string{"client_secret_post"}
-		c.Registration = authtest.Edit{"client_secret_expires_at": 1_000_000_000}
-	}, nil)
-	f.mustCall()
-	f.as.RevokeAccessTokens()
-	f.as.Set(func(c *authtest.Config) { c.Registration = nil })
-	f.again(nil)
-	f.mustCall()
-	f.wantCounts(2, 2, 2)
-	if n := f.as.Refreshes(); n != 0 {
-		t.Errorf("%d refreshes with an expired secret", n)
+	for _, noRefresh := range []bool{false, true} {
+		t.Run(fmt.Sprint(noRefresh), func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, func(c *authtest.Config) {
+				c.NoRefresh, c.AuthMethods = noRefresh, []string{"client_secret_post"}
+				c.Registration = authtest.Edit{"client_secret_expires_at": 1_000_000_000}
+			}, nil)
+			f.mustCall()
+			f.as.RevokeAccessTokens()
+			f.as.Set(func(c *authtest.Config) { c.Registration = nil })
+			f.again(nil)
+			f.mustCall()
+			f.wantCounts(2, 2, 2)
+			if n := f.as.Refreshes(); n != 0 {
+				t.Errorf("%d refreshes with an expired secret", n)
+			}
+			if used := f.clientsUsed(); used[0] == used[1] {
+				t.Errorf("clients %q", used)
+			}
+		})
 	}
 }
 
