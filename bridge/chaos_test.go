@@ -644,6 +644,7 @@ type chaosProcess struct {
 	mu  sync.Mutex
 	cmd *exec.Cmd
 	in  io.WriteCloser
+	out *bufio.Reader
 }
 
 func startChaosProcess(t *testing.T, seed uint64) *chaosProcess {
@@ -672,7 +673,8 @@ func (p *chaosProcess) start() {
 		var out io.ReadCloser
 		if out, err = p.cmd.StdoutPipe(); err == nil {
 			if err = p.cmd.Start(); err == nil {
-				_, err = bufio.NewReader(out).ReadString('\n')
+				p.out = bufio.NewReader(out)
+				_, err = p.out.ReadString('\n')
 			}
 		}
 	}
@@ -695,7 +697,16 @@ func (p *chaosProcess) restart() {
 	p.start()
 }
 
-func (p *chaosProcess) calm() { _, _ = io.WriteString(p.in, "calm\n") }
+// calm ends the chaos, and returns when it has ended.
+func (p *chaosProcess) calm() {
+	_, err := io.WriteString(p.in, "calm\n")
+	if err == nil {
+		_, err = p.out.ReadString('\n')
+	}
+	if err != nil {
+		p.t.Errorf("calming the server: %v", err)
+	}
+}
 
 func (p *chaosProcess) journal() string {
 	b, err := os.ReadFile(p.file)
@@ -735,6 +746,7 @@ func TestChaosServer(t *testing.T) {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		s.Calm()
+		fmt.Println("calm")
 	}
 	s.Close() // the test has ended
 }

@@ -24,7 +24,7 @@ func (d *detecting) chosen() remote {
 	return d.http
 }
 
-func (d *detecting) request(ctx context.Context, c *call, sent func(written bool)) error {
+func (d *detecting) request(ctx context.Context, c *call, sent sentFunc) error {
 	if d.sse.Load() || !c.isInitialize() {
 		return d.chosen().request(ctx, c, sent)
 	}
@@ -58,7 +58,7 @@ func maybeOld(err error) bool {
 	return status.Code/100 == 4
 }
 
-func (d *detecting) send(ctx context.Context, m *message, sent func(written bool)) error {
+func (d *detecting) send(ctx context.Context, m *message, sent sentFunc) error {
 	return d.chosen().send(ctx, m, sent)
 }
 

@@ -26,6 +26,10 @@ type endpoint struct {
 	at      atomic.Pointer[url.URL]
 }
 
+// A sentFunc is told whether a request has been written as a whole: that it has not when it is
+// about to be, also when it is about to be once more.
+type sentFunc func(written bool)
+
 func newEndpoint(cfg *Config) (*endpoint, error) {
 	at, err := url.Parse(cfg.URL)
 	if wrapped, ok := errors.AsType[*url.Error](err); ok {
@@ -53,11 +57,10 @@ func display(u *url.URL) string {
 }
 
 // do sends one request to where the endpoint is now, or to elsewhere, if that is not nil. It
-// calls sent, if not nil, with true once the request was written as a whole, and with false when
-// that has to be done, also when it has to be done again. A redirect within the origin
+// tells sent, if not nil, how far it is. A redirect within the origin
 // is followed with method, headers and body, whatever its code, and remembered; one to another
 // origin is refused, as nothing of ours may go there (spec 2G). The caller closes the body.
-func (e *endpoint) do(ctx context.Context, method string, elsewhere *url.URL, body []byte, header http.Header, sent func(written bool)) (*http.Response, error) {
+func (e *endpoint) do(ctx context.Context, method string, elsewhere *url.URL, body []byte, header http.Header, sent sentFunc) (*http.Response, error) {
 	at := elsewhere
 	if at == nil {
 		at = e.at.Load()

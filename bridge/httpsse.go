@@ -43,7 +43,7 @@ type dial struct {
 
 func newHTTPSSE(r *relay, ep *endpoint) *httpSSE { return &httpSSE{r: r, ep: ep} }
 
-func (s *httpSSE) request(ctx context.Context, c *call, sent func(written bool)) error {
+func (s *httpSSE) request(ctx context.Context, c *call, sent sentFunc) error {
 	for retried := false; ; retried = true {
 		l, err := s.connect(ctx)
 		if err != nil {
@@ -59,7 +59,7 @@ func (s *httpSSE) request(ctx context.Context, c *call, sent func(written bool))
 }
 
 // exchange posts a call and waits until its answer has come on the event stream.
-func (s *httpSSE) exchange(ctx context.Context, l *connection, c *call, sent func(written bool)) error {
+func (s *httpSSE) exchange(ctx context.Context, l *connection, c *call, sent sentFunc) error {
 	c.sent.Store(false)
 	if err := s.post(ctx, l, c.message, sent, c); err != nil || c.over() {
 		return err
@@ -79,7 +79,7 @@ func (s *httpSSE) exchange(ctx context.Context, l *connection, c *call, sent fun
 
 // post sends one message. What a server says to it is a mere acknowledgement, unless it refuses
 // the message (spec 3.05).
-func (s *httpSSE) post(ctx context.Context, l *connection, m *message, sent func(written bool), via *call) error {
+func (s *httpSSE) post(ctx context.Context, l *connection, m *message, sent sentFunc, via *call) error {
 	header := http.Header{"Content-Type": {typeJSON}, "Accept": {typeJSON + ", " + typeEvents}}
 	resp, err := s.ep.do(ctx, http.MethodPost, l.post, m.raw, header, sent)
 	if err != nil {
@@ -100,7 +100,7 @@ func (s *httpSSE) post(ctx context.Context, l *connection, m *message, sent func
 	return status
 }
 
-func (s *httpSSE) send(ctx context.Context, m *message, sent func(written bool)) error {
+func (s *httpSSE) send(ctx context.Context, m *message, sent sentFunc) error {
 	l, err := s.connect(ctx)
 	if err != nil {
 		return err

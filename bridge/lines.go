@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 )
 
 // readBuffer is the size in bytes of the buffers that stdin and event streams are read into.
@@ -40,6 +41,9 @@ func readLines(in io.Reader, limit int64, line func([]byte), tooLong func(id []b
 			if over != nil {
 				over.Write(part)
 			} else {
+				if len(text)+len(part) > cap(text) {
+					text = slices.Grow(text, len(text)) // append alone grows in smaller steps, and copies more
+				}
 				text = append(text, part...)
 			}
 		}

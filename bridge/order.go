@@ -3,6 +3,7 @@ package bridge
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +30,7 @@ type order struct {
 type turn struct {
 	before  *turn           // nil once this turn has come
 	barrier <-chan struct{} // nil if there is none
-	began   chan struct{}   // closed when the turn has come
+	began   atomic.Int64    // when the turn came, in nanoseconds since 1970; 0 before
 	gate    chan struct{}   // closed when the message was written, or will not be
 	once    sync.Once
 }
@@ -38,7 +39,7 @@ type turn struct {
 // initialize request until it is answered, as the answer brings the session, and not
 // notifications/initialized until the server has taken it (spec 2.22).
 func (o *order) next(firm bool) *turn {
-	t := &turn{before: o.last, barrier: o.barrier, began: make(chan struct{}), gate: make(chan struct{})}
+	t := &turn{before: o.last, barrier: o.barrier, gate: make(chan struct{})}
 	o.last = t
 	if firm {
 		o.barrier = t.gate
@@ -51,11 +52,7 @@ func (t *turn) pass() { t.once.Do(func() { close(t.gate) }) }
 
 // wait waits for the turn. It returns false when ctx is done.
 func (t *turn) wait(ctx context.Context) bool {
-	defer func() {
-		if !isOpen(t.began) {
-			close(t.began)
-		}
-	}()
+	defer func() { t.began.Store(time.Now().UnixNano()) }()
 	before := t.before
 	t.before = nil // or every turn would keep all that were before it
 	if !isOpen(t.barrier) {
@@ -68,20 +65,25 @@ func (t *turn) wait(ctx context.Context) bool {
 	if before == nil || isOpen(before.gate) {
 		return ctx.Err() == nil
 	}
-	inAll := time.NewTimer(orderLimit)
-	defer inAll.Stop()
-	var limit <-chan time.Time
-	for began := before.began; ; {
+	start := time.Now()
+	look := time.NewTimer(turnLimit)
+	defer look.Stop()
+	for {
 		select {
-		case <-began:
-			began, limit = nil, time.After(turnLimit)
-			continue
 		case <-before.gate:
-		case <-limit:
-		case <-inAll.C:
+			return ctx.Err() == nil
 		case <-ctx.Done():
+			return false
+		case <-look.C:
 		}
-		return ctx.Err() == nil
+		left := turnLimit // until it has had its time, as far as is known
+		if began := before.began.Load(); began != 0 {
+			left -= time.Duration(time.Now().UnixNano() - began)
+		}
+		if left = min(left, orderLimit-time.Since(start)); left <= 0 {
+			return ctx.Err() == nil
+		}
+		look.Reset(left)
 	}
 }
 

@@ -12,12 +12,12 @@ import (
 
 // A remote carries messages to one MCP server. What the server sends goes to relay.deliver.
 type remote interface {
-	// request sends a call and returns when it is answered or will not be. It calls sent
-	// with true once the whole request was written, and with false before. The error says why there is no answer.
-	request(ctx context.Context, c *call, sent func(written bool)) error
+	// request sends a call and returns when it is answered or will not be. It tells sent
+	// how far it is. The error says why there is no answer.
+	request(ctx context.Context, c *call, sent sentFunc) error
 
 	// send sends a notification or a response and returns when the server has taken it.
-	send(ctx context.Context, m *message, sent func(written bool)) error
+	send(ctx context.Context, m *message, sent sentFunc) error
 
 	// established is told of the result of an initialize call before the host is.
 	established(c *call, version string)

@@ -54,7 +54,7 @@ func newStreamable(r *relay, ep *endpoint) *streamable {
 	return s
 }
 
-func (s *streamable) request(ctx context.Context, c *call, sent func(written bool)) error {
+func (s *streamable) request(ctx context.Context, c *call, sent sentFunc) error {
 	repeated, waited := false, 0
 	for {
 		sess := s.current.Load()
@@ -114,7 +114,7 @@ func didNotRun(status *StatusError, c *call) bool {
 }
 
 // exchange posts a call and follows what comes back, until it is answered or can't be.
-func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent func(written bool)) error {
+func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent sentFunc) error {
 	c.sent.Store(false)
 	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
 	if err != nil {
@@ -208,7 +208,7 @@ func (s *streamable) refused(resp *http.Response, c *call, sess *session) error 
 	return status
 }
 
-func (s *streamable) send(ctx context.Context, m *message, sent func(written bool)) error {
+func (s *streamable) send(ctx context.Context, m *message, sent sentFunc) error {
 	delay := repeatDelay
 	for range maxResends {
 		err := s.sendOnce(ctx, m, sent)
@@ -242,7 +242,7 @@ func isDial(err error) bool {
 	return ok && op.Op == "dial"
 }
 
-func (s *streamable) sendOnce(ctx context.Context, m *message, sent func(written bool)) error {
+func (s *streamable) sendOnce(ctx context.Context, m *message, sent sentFunc) error {
 	sess := s.current.Load()
 	err := s.sendIn(ctx, sess, m, sent)
 	status := statusOf(err)
@@ -259,7 +259,7 @@ func (s *streamable) sendOnce(ctx context.Context, m *message, sent func(written
 }
 
 // sendIn posts a notification or a response. Any 2xx settles it (spec 2.06).
-func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent func(written bool)) error {
+func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent sentFunc) error {
 	resp, err := s.ep.do(ctx, http.MethodPost, nil, m.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
 	if err != nil {
 		return err
