@@ -173,23 +173,3 @@ func TestS1_HostDoesNotReadHTTPSSE(t *testing.T) {
 	}
 	wantSession(t, s)
 }
-
-// S1: the same where the server's machine is there, but says nothing: a connection is made by the
-// system, and nobody takes it.
-func TestS1_NobodyAccepts(t *testing.T) {
-	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	h := startHost(t, bridge.Config{URL: "http://" + l.Addr().String() + "/mcp"})
-	h.send(initialize("0", "2025-11-25"))
-	began := time.Now()
-	h.in.Close()
-	await(t, "Run returns", h.ended)
-	if took := time.Since(began); took > longestEnd+time.Second { // the machine may be slow
-		t.Errorf("Run took %v to return", took)
-	}
-	errorOf(t, h.answer("0"))
-}

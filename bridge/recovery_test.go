@@ -78,6 +78,42 @@ func TestAnswerLostOnTheGETStream(t *testing.T) {
 	})
 }
 
+// So is one that was sent on the GET stream before the promise came, if the stream broke in between.
+func TestAnswerLostBeforeItWasPromised(t *testing.T) {
+	var end chan struct{}
+	inFakeTime(t, bridgetest.Config{Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		switch {
+		case r.Request.Method == http.MethodGet:
+			r.Events(w)
+			select {
+			case <-end:
+			case <-r.Context().Done():
+			}
+		case r.Method == "tools/call":
+			end <- struct{}{}
+			time.Sleep(10 * time.Second) // until there is another stream
+			w.WriteHeader(http.StatusAccepted)
+		default:
+			return false
+		}
+		return true
+	}}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		end = make(chan struct{}, 1)
+		h := startHost(t, cfg)
+		h.handshake("2025-11-25")
+		synctest.Wait()
+		h.send(callEcho("1"))
+		time.Sleep(time.Hour)
+		line, ok := h.take(0)
+		if !ok || rawID(line) != "1" {
+			t.Fatalf("an hour later there is no answer, but %q", line)
+		}
+		if e := errorOf(t, []byte(line)); !strings.Contains(e.Message, "may have run") {
+			t.Errorf("the call may have run, and the error is %s", line)
+		}
+	})
+}
+
 // When no new session can be had the call that asked for it did not run, and the error does not say
 // that it may have.
 func TestN1_NoNewSessionAndDidNotRun(t *testing.T) {

@@ -116,6 +116,10 @@ func didNotRun(status *StatusError, c *call) bool {
 // exchange posts a call and follows what comes back, until it is answered or can't be.
 func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent sentFunc) error {
 	c.sent.Store(false)
+	var broken <-chan struct{} // closed when an answer on the GET stream may be lost, be it before it was promised
+	if sess.stream != nil {
+		broken = sess.broken()
+	}
 	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
 	if err != nil {
 		if reach, ok := errors.AsType[*reachError](err); ok && c.sent.Load() {
@@ -135,7 +139,7 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 		c.heard()
 		return s.follow(ctx, c, sess, resp.Body)
 	case resp.StatusCode == http.StatusAccepted:
-		return s.elsewhere(ctx, c, sess, resp)
+		return s.elsewhere(ctx, c, sess, broken, resp)
 	}
 	c.heard()
 	memory := s.r.memory.claim()
@@ -178,7 +182,7 @@ func (s *streamable) read(resp *http.Response, c *call, body []byte) error {
 
 // elsewhere waits for an answer that was promised for another stream: old servers accept a
 // request with 202 and answer it on the GET stream (spec 2G).
-func (s *streamable) elsewhere(ctx context.Context, c *call, sess *session, resp *http.Response) error {
+func (s *streamable) elsewhere(ctx context.Context, c *call, sess *session, broken <-chan struct{}, resp *http.Response) error {
 	none := &contentError{StatusError{URL: s.ep.String(), Code: resp.StatusCode, Status: resp.Status}, "no answer to the request came with it"}
 	if sess.stream == nil || !sess.opened() {
 		return none
@@ -186,7 +190,7 @@ func (s *streamable) elsewhere(ctx context.Context, c *call, sess *session, resp
 	select {
 	case <-c.done:
 		return nil
-	case <-sess.broken():
+	case <-broken:
 		return &lostError{URL: s.ep.String(), cause: errStreamOver}
 	case <-sess.over:
 		return none
