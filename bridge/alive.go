@@ -42,7 +42,14 @@ func slept(before, after time.Time) bool {
 // renewConnections makes sure that what comes next goes over new connections.
 func (r *relay) renewConnections() {
 	r.endpoint.client.CloseIdleConnections()
-	r.server.reopen()
+	r.server.reopen(true)
+}
+
+// doubtConnections is called when an answer has not come in time: the connections may be dead. What
+// is under way is left alone, as the server may just be slow.
+func (r *relay) doubtConnections() {
+	r.endpoint.client.CloseIdleConnections()
+	r.server.reopen(false)
 }
 
 // keepAlive pings the server when it has had nothing to do for a while, so that neither it nor

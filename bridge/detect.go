@@ -63,5 +63,5 @@ func (d *detecting) send(ctx context.Context, m *message, sent sentFunc) error {
 }
 
 func (d *detecting) established(c *call, version string) { d.chosen().established(c, version) }
-func (d *detecting) reopen()                             { d.chosen().reopen() }
+func (d *detecting) reopen(dead bool)                    { d.chosen().reopen(dead) }
 func (d *detecting) close(ctx context.Context)           { d.chosen().close(ctx) }

@@ -264,10 +264,10 @@ func (s *httpSSE) reconnect() {
 	}
 }
 
-func (s *httpSSE) reopen() {
+func (s *httpSSE) reopen(dead bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.conn != nil {
+	if dead && s.conn != nil {
 		s.conn.cancel() // what is under way on it gets an error, and a new one is made
 	}
 }

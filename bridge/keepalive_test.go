@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -72,7 +73,7 @@ func TestKeepAlive_WhenIdleOnly(t *testing.T) {
 
 // Connections that die without a word, as they do while a laptop sleeps, are found by a ping that has
 // no answer, closed, and replaced: the server's own messages come again, and calls go through.
-func TestKeepAlive_DeadLink(t *testing.T) {
+func TestW3_DeadLinkIsFoundByAPing(t *testing.T) {
 	for name, sc := range map[string]bridgetest.Config{"GET stream": {Stream: true}, "HTTP+SSE": {HTTPSSE: true}} {
 		sc.Handle = answerAfter(time.Second)
 		t.Run(name, func(t *testing.T) {
@@ -110,6 +111,48 @@ func TestKeepAlive_DeadLink(t *testing.T) {
 			})
 		})
 	}
+}
+
+// Without pings a dead link is found by the next call: it gets an error within the limit, and the one
+// after it goes over a new connection, as do the server's own messages.
+func TestW3_DeadLinkIsFoundByACall(t *testing.T) {
+	inFakeTime(t, bridgetest.Config{Stream: true, Handle: answerAfter(time.Second)}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		link := &link{dial: cfg.HTTPClient.Transport.(*http.Transport).DialContext}
+		cfg.HTTPClient.Transport = &http.Transport{DialContext: link.dialContext}
+		cfg.ResponseTimeout = 5 * time.Second
+		h := startHost(t, cfg)
+		h.handshake("2025-11-25")
+		for _, id := range []string{"1", "2"} { // side by side, for idle connections
+			h.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"slow"}`)
+		}
+		wantIDs(t, []string{h.next(), h.next()}, "1", "2")
+		synctest.Wait()
+		link.die()
+		began := time.Now()
+		h.send(callEcho("3"))
+		if e := errorOf(t, h.answer("3")); !strings.Contains(e.Message, "within 5s") {
+			t.Errorf("got %s", e.Message)
+		}
+		if took := time.Since(began); took > 6*time.Second {
+			t.Errorf("the error came after %v", took)
+		}
+		h.send(callEcho("4"))
+		wantResult(t, h, "4")
+		if took := time.Since(began); took > 7*time.Second {
+			t.Errorf("the next answer came after %v", took)
+		}
+		time.Sleep(10 * time.Second) // the pause before a new stream
+		const news = `{"jsonrpc":"2.0","method":"notifications/x"}`
+		s.Notify(news)
+		synctest.Wait()
+		got := h.others
+		for line, ok := h.take(0); ok; line, ok = h.take(0) {
+			got = append(got, line)
+		}
+		if !slices.Contains(got, news) {
+			t.Errorf("the server's own messages don't come: %q", got)
+		}
+	})
 }
 
 // A link makes connections that can die: nothing gets through any more, and neither side is told.

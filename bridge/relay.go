@@ -182,8 +182,11 @@ func (r *relay) call(c *call, t *turn) {
 		return
 	}
 	r.giveUp(c, err)
-	if _, late := errors.AsType[*timeoutError](err); late && c.sent.Load() && !c.isInitialize() {
-		r.tellCancelled(c, err.Error())
+	if _, late := errors.AsType[*timeoutError](err); late && c.sent.Load() {
+		r.doubtConnections()
+		if !c.isInitialize() {
+			r.tellCancelled(c, err.Error())
+		}
 	}
 }
 

@@ -22,9 +22,9 @@ type remote interface {
 	// established is told of the result of an initialize call before the host is.
 	established(c *call, version string)
 
-	// reopen ends the stream of the server's own messages and opens it again: the connection may
-	// be dead.
-	reopen()
+	// reopen ends the stream of the server's own messages and opens it again, as the connection may
+	// be dead. Unless it is known to be, nothing may be lost with it.
+	reopen(dead bool)
 
 	// close ends the session.
 	close(ctx context.Context)

@@ -279,7 +279,7 @@ func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent
 	return nil
 }
 
-func (s *streamable) reopen() { s.current.Load().interrupt() }
+func (s *streamable) reopen(bool) { s.current.Load().interrupt() }
 
 func (s *streamable) close(ctx context.Context) {
 	s.end(ctx, s.current.Load())
