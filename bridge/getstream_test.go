@@ -441,3 +441,39 @@ func TestGETStreamAtTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// The stream is open when the first request arrives, as the server may speak on it in its course; but
+// a server that takes long to open it is not waited for.
+func TestGETStreamIsThereForTheFirstRequest(t *testing.T) {
+	for name, tt := range map[string]struct {
+		opening time.Duration
+		streams int
+	}{"soon": {100 * time.Millisecond, 1}, "late": {10 * time.Second, 0}} {
+		t.Run(name, func(t *testing.T) {
+			streams := -1
+			var s *bridgetest.Server
+			inFakeTime(t, bridgetest.Config{Stream: true, Handle: func(_ http.ResponseWriter, r *bridgetest.Request) bool {
+				switch {
+				case r.Request.Method == http.MethodGet:
+					time.Sleep(tt.opening)
+				case r.Method == "tools/list":
+					streams = s.Streams()
+				}
+				return false
+			}}, func(t *testing.T, server *bridgetest.Server, cfg bridge.Config) {
+				s = server
+				h := startHost(t, cfg)
+				h.handshake("2025-11-25")
+				began := time.Now()
+				h.send(listTools("1"))
+				wantResult(t, h, "1")
+				if streams != tt.streams {
+					t.Errorf("%d streams were open, want %d", streams, tt.streams)
+				}
+				if took := time.Since(began); took > time.Second {
+					t.Errorf("the answer took %v", took)
+				}
+			})
+		})
+	}
+}

@@ -181,12 +181,13 @@ func (r *relay) call(c *call, t *turn) {
 	if c.over() {
 		return
 	}
+	_, late := errors.AsType[*timeoutError](err)
+	if late = late && c.sent.Load(); late {
+		r.doubtConnections() // before the host can send more
+	}
 	r.giveUp(c, err)
-	if _, late := errors.AsType[*timeoutError](err); late && c.sent.Load() {
-		r.doubtConnections()
-		if !c.isInitialize() {
-			r.tellCancelled(c, err.Error())
-		}
+	if late && !c.isInitialize() {
+		r.tellCancelled(c, err.Error())
 	}
 }
 

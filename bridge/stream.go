@@ -17,11 +17,12 @@ import (
 )
 
 const (
-	firstDelay   = time.Second      // before a stream is opened again, unless the server names another
-	longDelay    = 30 * time.Second // the most that this grows to
-	longLife     = 30 * time.Second // a stream that lived this long starts again at the first delay
-	longestRetry = 10 * time.Minute // a server that names a longer reconnection time has made a mistake
-	maxResumes   = 5                // attempts in a row to resume an answer's stream without getting an event
+	firstDelay   = time.Second            // before a stream is opened again, unless the server names another
+	openLimit    = 250 * time.Millisecond // that the first opening of a stream is waited for
+	longDelay    = 30 * time.Second       // the most that this grows to
+	longLife     = 30 * time.Second       // a stream that lived this long starts again at the first delay
+	longestRetry = 10 * time.Minute       // a server that names a longer reconnection time has made a mistake
+	maxResumes   = 5                      // attempts in a row to resume an answer's stream without getting an event
 
 	// lingerLimit is how long a stream is read on after its answer has come, or after the host has
 	// cancelled the call, if the server does not end it.
@@ -33,6 +34,7 @@ type stream struct {
 	ctx     context.Context
 	stop    context.CancelFunc
 	started atomic.Bool
+	tried   chan struct{} // closed when the server has said whether there is such a stream
 	over    chan struct{} // closed when it is known that nothing more will come on it
 
 	mu    sync.Mutex
@@ -42,7 +44,7 @@ type stream struct {
 
 func newStream(ctx context.Context) *stream {
 	ctx, stop := context.WithCancel(ctx)
-	return &stream{ctx: ctx, stop: stop, over: make(chan struct{}), gap: make(chan struct{})}
+	return &stream{ctx: ctx, stop: stop, tried: make(chan struct{}), over: make(chan struct{}), gap: make(chan struct{})}
 }
 
 // start returns true for the first who asks: that one has to open the stream.
@@ -50,6 +52,20 @@ func (s *stream) start() bool { return s.started.CompareAndSwap(false, true) }
 
 // opened tells whether the stream is open or being opened.
 func (s *stream) opened() bool { return s.started.Load() && !isOpen(s.over) }
+
+// awaitOpen waits until the stream is open, or refused: what a server wants to say on it in the course
+// of the next request is lost if it is not there by then. A server that holds the response back until
+// it has something to say is not waited for.
+func (s *stream) awaitOpen(ctx context.Context, ending <-chan struct{}) {
+	limit := time.NewTimer(openLimit)
+	defer limit.Stop()
+	select {
+	case <-s.tried:
+	case <-limit.C:
+	case <-ending:
+	case <-ctx.Done():
+	}
+}
 
 // interrupt ends the connection that the stream has now; another one is opened in its place.
 func (s *stream) interrupt() {
@@ -93,11 +109,14 @@ func (s *streamable) listen(sess *session) {
 	defer close(sess.over)
 	var at position
 	defer s.giveUp(&at, nil)
-	first := true
 	for failures := 0; ; failures++ {
 		began, had := time.Now(), 0
 		ctx := sess.connection()
 		body, err := s.get(ctx, sess, at.id)
+		again := isOpen(sess.tried)
+		if !again {
+			close(sess.tried)
+		}
 		if err == nil {
 			had, err = s.pump(ctx, body, &at, nil)
 			body.Close()
@@ -106,7 +125,7 @@ func (s *streamable) listen(sess *session) {
 			return
 		}
 		if status, ok := errors.AsType[*StatusError](err); ok && !passing(status.Code) {
-			if first || status.Code != http.StatusNotFound || sess.id == "" {
+			if !again || status.Code != http.StatusNotFound || sess.id == "" {
 				s.r.log.Debug("the server offers no stream of its own messages", "status", status.Code)
 				return
 			}
@@ -116,7 +135,6 @@ func (s *streamable) listen(sess *session) {
 			}
 			s.r.log.Warn("the server forgot the session, and a new one could not be had", "error", err)
 		}
-		first = false
 		if at.id == "" {
 			sess.setBroken()
 		}

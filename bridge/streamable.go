@@ -275,6 +275,7 @@ func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent
 	}
 	if m.is(mcp.MethodNotificationInitialized) && sess.start() {
 		s.r.work.Go(func() { s.listen(sess) }) // ends with the session, or when there is no such stream
+		sess.awaitOpen(ctx, s.r.ending)
 	}
 	return nil
 }
