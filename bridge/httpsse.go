@@ -160,6 +160,7 @@ func (s *httpSSE) open(again bool) (*connection, error) {
 	s.r.work.Go(func() { // ends with the stream
 		l.err = s.listen(ctx, l, ready)
 		cancel()
+		s.r.epoch.Add(1) // before a new session can ask anything
 		close(l.over)
 		s.mu.Lock()
 		reconnect := s.conn == l && s.agreed && !s.finished

@@ -401,6 +401,37 @@ func TestHTTPSSE_ForgottenSession(t *testing.T) {
 	}
 }
 
+// The session ends with its stream: the host's answer to a question of it does not answer a question
+// of the new one by the same id.
+func TestHTTPSSE_AnswerToAQuestionOfALostSession(t *testing.T) {
+	const question = `{"jsonrpc":"2.0","id":1,"method":"elicitation/create","params":{"message":"Really?"}}`
+	inFakeTime(t, bridgetest.Config{HTTPSSE: true}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		cfg.Transport = bridge.TransportSSE
+		h := startHost(t, cfg)
+		h.handshake("2024-11-05")
+		synctest.Wait()
+		s.Notify(question)
+		synctest.Wait()
+		s.ForgetSessions() // ends the stream too
+		time.Sleep(5 * time.Minute)
+		s.Notify(question)
+		synctest.Wait()
+		h.send(`{"jsonrpc":"2.0","id":1,"result":{"action":"decline"}}`) // the first
+		h.send(`{"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`)  // the second
+		synctest.Wait()
+		wantOnly(t, h, question, listChanged, question)
+		var got []string
+		for _, r := range s.Requests() {
+			if r.String() == "response" {
+				got = append(got, r.URL.RawQuery+" "+string(r.Body))
+			}
+		}
+		if want := []string{`session=S2 {"jsonrpc":"2.0","id":1,"result":{"action":"accept"}}`}; !slices.Equal(got, want) {
+			t.Errorf("the server got the answers %q, want %q", got, want)
+		}
+	})
+}
+
 // A 404 for ever is an error after the second try.
 func TestHTTPSSE_ForgottenForEver(t *testing.T) {
 	t.Parallel()
