@@ -148,7 +148,7 @@ func (t *Transport) authorize(ctx context.Context, cb *callback, client *Client,
 	if err != nil {
 		return nil, err
 	}
-	if err := checkAnswer(answer, client, &d.server); err != nil {
+	if err := checkAnswer(answer, &d.server); err != nil {
 		return nil, err
 	}
 	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
@@ -186,7 +186,7 @@ func (t *Transport) authorizationURL(client *Client, d *discovery, scopes []stri
 }
 
 // checkAnswer looks at what came to the callback, the sender first (spec 4.43–4.45).
-func checkAnswer(a callbackAnswer, client *Client, m *serverMetadata) error {
+func checkAnswer(a callbackAnswer, m *serverMetadata) error {
 	switch {
 	case a.iss != "" && a.iss != m.Issuer:
 		return untrusted("the answer to the sign-in came from another authorization server than %s", m.Issuer)
@@ -246,7 +246,7 @@ func redirectRefusal(resp *http.Response, redirectURI, state string, m *serverMe
 	}
 	query := to.Query()
 	if code := query.Get("error"); code != "" && query.Get("state") == state {
-		return checkAnswer(callbackAnswer{iss: query.Get("iss"), errorCode: code, errorDescription: query.Get("error_description")}, nil, m)
+		return checkAnswer(callbackAnswer{iss: query.Get("iss"), errorCode: code, errorDescription: query.Get("error_description")}, m)
 	}
 	return nil
 }

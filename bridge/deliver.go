@@ -138,6 +138,9 @@ func (r *relay) asked(m *message) bool {
 	return sessions[0] == r.epoch.Load()
 }
 
+// maxHeld is how many requests of the server are kept for a host that is not ready yet.
+const maxHeld = 64
+
 // hold keeps a request of the server's back that the host is not ready for (spec 1.25).
 func (r *relay) hold(m *message) bool {
 	if r.hostReady.Load() || m.is(mcp.MethodPing) {

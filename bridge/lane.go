@@ -6,6 +6,19 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
+const (
+	// laneLength is how many notifications and responses may wait to be sent before the bridge
+	// stops reading from the host.
+	laneLength = 1024
+
+	// takenLimit is how long a notification or a response waits for the server to take the one
+	// before it.
+	takenLimit = 5 * time.Second
+
+	// flushPause is how long a cancellation waits for its request to have left.
+	flushPause = time.Millisecond
+)
+
 // An outgoing message is a notification or a response on its way from the host to the server.
 type outgoing struct {
 	*message
@@ -35,8 +48,8 @@ func (r *relay) runLane() {
 	}
 }
 
-// sendNext sends one message when it is its turn, and waits until the server has taken it, within a bound: a server
-// that is slow to say so delays the rest, but does not stop it.
+// sendNext sends one message when it is its turn, and waits until the server has taken it, within
+// a bound: a server that is slow to say so delays the rest, but does not stop it.
 func (r *relay) sendNext(m outgoing) {
 	defer m.pass()
 	if !m.wait(r.ctx) {

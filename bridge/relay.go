@@ -13,25 +13,9 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-const (
-	// laneLength is how many notifications and responses may wait to be sent before the bridge
-	// stops reading from the host.
-	laneLength = 1024
-
-	// takenLimit is how long a notification or a response waits for the server to take the one
-	// before it.
-	takenLimit = 5 * time.Second
-
-	// flushPause is how long a cancellation waits for its request to have left.
-	flushPause = time.Millisecond
-
-	// maxHeld is how many requests of the server are kept for a host that is not ready yet.
-	maxHeld = 64
-
-	// memoryForLongMessages is how many bytes of messages longer than readBuffer are in memory
-	// at once, one message of any size aside.
-	memoryForLongMessages = 32 << 20
-)
+// memoryForLongMessages is how many bytes of messages longer than readBuffer are in memory at once,
+// one message of any size aside.
+const memoryForLongMessages = 32 << 20
 
 // A relay passes messages between the host and one server.
 type relay struct {

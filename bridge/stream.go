@@ -167,9 +167,8 @@ func passing(code int) bool {
 
 // A position is where to go on in a stream, and when.
 type position struct {
-	id     string        // of the last event, "" if events had none
-	retry  time.Duration // reconnection time that the server named, 0 if it didn't
-	opened bool          // the stream was there once
+	id    string        // of the last event, "" if events had none
+	retry time.Duration // reconnection time that the server named, 0 if it didn't
 
 	unfinished []byte // message that the stream broke off behind, for the case that it can't be resumed
 }
@@ -228,7 +227,7 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 	defer memory.release()
 	events := newEventReader(ctx, body, s.r.cfg.MaxMessage, memory)
 	events.id, events.retry = at.id, at.retry
-	at.opened, at.unfinished = true, nil
+	at.unfinished = nil
 	var linger *time.Timer
 	for had := 0; ; had++ {
 		ev, err := events.next()
