@@ -16,6 +16,29 @@ const (
 	TransportSSE  Transport = "sse"  // HTTP+SSE (2024-11-05)
 )
 
+// An Era is a family of protocol revisions that work alike.
+type Era string
+
+const (
+	EraAuto   Era = "auto"   // what fits the host, if the server speaks it, else the other one
+	EraLegacy Era = "legacy" // with a handshake: 2024-11-05 to 2025-11-25
+	EraModern Era = "modern" // without: 2026-07-28
+)
+
+// A Verdict is what was found out about a server: the era that it speaks, where it does not speak
+// that of the host, and when that was found.
+type Verdict struct {
+	Era   Era
+	Found time.Time
+}
+
+// Verdicts keeps what was found out about the server of a [Config] from one run to the next. Load
+// returns the zero Verdict when there is none; both may be called from any goroutine.
+type Verdicts interface {
+	Load() Verdict
+	Save(Verdict)
+}
+
 // The values that a zero [Config] stands for.
 const (
 	DefaultMaxMessage  = 256 << 20 // bytes
@@ -29,6 +52,16 @@ type Config struct {
 
 	// Transport is the way to reach it. The zero value means TransportAuto.
 	Transport Transport
+
+	// Era is the era to speak with the server. The zero value means EraAuto.
+	Era Era
+
+	// ProtocolVersion, if set, is the protocol revision to speak with the server: with a handshake
+	// era server that of initialize, with a modern one that of each request.
+	ProtocolVersion string
+
+	// Verdicts remembers the server's era. Nil means that it is found out each time.
+	Verdicts Verdicts
 
 	// Header is sent with every request, to the server's own origin only. Headers that the
 	// protocol defines win over it. A Host entry sets the request's host.
