@@ -285,30 +285,3 @@ func TestHandshake_ListenBackoff(t *testing.T) {
 		wantNothingMore(t, h)
 	})
 }
-
-// What a stream brings that was not asked for, or under another id, is not the host's (5.53); nor is
-// log or progress there.
-func TestHandshake_ListenForeign(t *testing.T) {
-	t.Parallel()
-	h, s := startBefore(t, bridgetest.Config{Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
-		if r.Method != listens {
-			return false
-		}
-		meta := `"_meta":{"io.modelcontextprotocol/subscriptionId":` + string(r.ID) + `}`
-		e := r.Events(w)
-		for _, rest := range []string{
-			`subscriptions/acknowledged","params":{` + meta + `,"notifications":{"toolsListChanged":true}}}`,
-			`resources/updated","params":{` + meta + `,"uri":"test://a"}}`,
-			`tools/list_changed","params":{` + meta + `}}`,
-		} {
-			_ = e.Send(`{"jsonrpc":"2.0","method":"notifications/` + rest)
-		}
-		<-r.Context().Done()
-		return true
-	}}, "2025-11-25", `{}`)
-	h.notification("notifications/tools/list_changed")
-	h.send(listTools("1"))
-	wantResult(t, h, "1")
-	wantNothingMore(t, h)
-	eventually(t, "the stream is closed", func() bool { return s.Aborted(listens) == 1 })
-}
