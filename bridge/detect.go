@@ -78,6 +78,7 @@ func (d *detecting) request(ctx context.Context, c *call, sent sentFunc) error {
 			return err
 		}
 		tried = true
+		d.r.remember(EraLegacy) // what was remembered is wrong by now
 	}
 
 	var refusal []byte // the server's own error, if it is one that a server of a later era gives
@@ -101,6 +102,10 @@ func (d *detecting) request(ctx context.Context, c *call, sent sentFunc) error {
 		}
 	}
 
+	if status := statusOf(first); refusal != nil && status != nil && !maybeLegacy(status) { // no evidence, whatever it says (spec 3.23, 3.24)
+		_ = d.r.deliver(refusal, c) // it is JSON
+		return first
+	}
 	if refusal != nil {
 		err := d.modern.initialize(ctx, c, sent)
 		_, not := errors.AsType[*notModernError](err)

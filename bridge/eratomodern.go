@@ -66,8 +66,8 @@ func (t *toModern) answer(c *call, answer *message) error {
 		return t.fail(c, answer)
 	}
 	result := readObject(answer.result)
-	if kind := result.text("resultType"); kind != "" && kind != "complete" { // spec 5.11, 5.30
-		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %q, which a host of %s can't take", kind, t.version)}
+	if kind := result.get("resultType"); kind != nil && string(plain(kind)) != "complete" { // spec 5.11, 5.30
+		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %q, which a host of %s can't take", clip(string(plain(kind)), longestExcerpt), t.version)}
 	}
 	return t.result(c, fitResult(c.message, result, t.version))
 }
@@ -77,15 +77,12 @@ func (t *toModern) fail(c *call, answer *message) error {
 	failure := readObject(answer.err)
 	switch errorCode(answer) {
 	case mcp.MISSING_REQUIRED_CLIENT_CAPABILITY:
-		var names []string
-		for _, m := range failure.child("data").child("requiredCapabilities") {
-			names = append(names, m.key)
-		}
+		names := required(failure.child("data").child("requiredCapabilities"))
 		text := fmt.Sprintf("the server requires the client capability %s, which this host did not declare", strings.Join(names, ", "))
-		if slices.ContainsFunc(names, func(name string) bool { return name == "extensions" || name == "tasks" }) {
-			text = fmt.Sprintf("the server requires %s, which mcp-bridge does not support for a host of %s", failure.child("data").get("requiredCapabilities"), t.version)
+		if slices.Contains(names, tasksExtension) { // the one that is withheld (spec 6.71)
+			text = fmt.Sprintf("the server requires %s, which mcp-bridge does not support for a host of %s", tasksExtension, t.version)
 		}
-		return t.giveUp(c, text)
+		return t.giveUp(c, clip(text, longestExcerpt))
 	case mcp.UNSUPPORTED_PROTOCOL_VERSION: // spec 6.73
 		t.r.fail(ErrSessionChanged)
 		return &rpcError{code: codeInternalError, text: "the server changed its protocol revision; restart mcp-bridge in your MCP host"}
@@ -95,6 +92,26 @@ func (t *toModern) fail(c *call, answer *message) error {
 		}
 	}
 	return t.r.deliver(rawError(c.id, failure.raw()), c)
+}
+
+// required returns the names of the capabilities that an error with the code -32021 names: those of
+// extensions as they are, and modes with what they are modes of.
+func required(capabilities object) []string {
+	var names []string
+	for _, m := range capabilities {
+		parts := readObject(m.value)
+		if len(parts) == 0 {
+			names = append(names, m.key)
+		}
+		for _, part := range parts {
+			if m.key == "extensions" {
+				names = append(names, part.key)
+			} else {
+				names = append(names, m.key+"."+part.key)
+			}
+		}
+	}
+	return names
 }
 
 // giveUp answers a call that can't be brought to its end: a tool's as a result that says so, as a
@@ -300,6 +317,8 @@ func (t *toModern) send(ctx context.Context, m *message, sent sentFunc) error {
 	if special, ok := eraNotifications[mcp.MCPMethod(m.method)]; ok {
 		if special != nil {
 			special(t)
+		} else {
+			t.r.log.Debug("a notification that a server of this revision does not know is dropped", "method", string(m.method)) // spec 6.78
 		}
 		return nil
 	}
@@ -315,6 +334,8 @@ func (t *toModern) fromServer(m *message, via *call) {
 	params := readObject(m.params)
 	switch {
 	case t.takes(m, via):
+		return
+	case m.is(mcp.MethodNotificationCancelled): // the end of a subscription, which the host knows nothing of (spec 8.01)
 		return
 	case m.is(mcp.MethodNotificationProgress) && !t.progresses(params):
 		return
@@ -426,6 +447,9 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if _, ok := q.t.said().can(method, params); !ok { // spec 1.26, 5.32
+		return nil, fmt.Errorf("the server asks for %s, which this host did not declare", capability(method, params))
+	}
 	url := ""
 	if method == string(mcp.MethodElicitationCreate) && params.text("mode") == "url" {
 		url = params.text("url")
@@ -453,6 +477,22 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 		return []byte(`{"action":"cancel"}`), nil
 	}
 	return nil, fmt.Errorf("the server needs %s, and the host refused: %s", method, clip(readObject(answer.err).text("message"), longestExcerpt))
+}
+
+// said is what each request says of the host.
+func (t *toModern) said() hostMeta {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
+}
+
+// capability names what a host has to have declared for a question.
+func capability(method string, params object) string {
+	kind, _, _ := strings.Cut(method, "/")
+	if mode := params.text("mode"); mode != "" {
+		return kind + " (" + mode + ")"
+	}
+	return kind
 }
 
 // complete tells the host that what was to be done at URLs is done.

@@ -66,11 +66,17 @@ func (f *front) fromHostTooLong(id []byte, size int64) {
 // relay returns the relay that a message of the host's is for.
 func (f *front) relay(m *message) *relay {
 	modern := f.modern.Load()
+	// What belongs to nothing under way is for the era that the host has shown, so that a modern server
+	// gets none of it (spec 2.43).
+	only := modern != nil && f.legacy.handshake.agreed() == ""
 	switch {
-	case m.kind == response:
+	case m.kind == response && !only:
 		return f.legacy // only hosts of that era are asked
+	case m.kind == response:
+		return modern
 	case m.is(mcp.MethodNotificationCancelled):
-		if modern != nil && modern.calls.find(readObject(m.params).get("requestId")) != nil {
+		id := readObject(m.params).get("requestId")
+		if modern != nil && (modern.calls.find(id) != nil || only && f.legacy.calls.find(id) == nil) {
 			return modern
 		}
 		return f.legacy
