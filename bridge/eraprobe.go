@@ -60,6 +60,19 @@ func judge(answer *message, err error) error {
 	return judgeVersions(texts(readObject(answer.result).get("supportedVersions")), errors.New("its answer names no revision"))
 }
 
+// isModernRefusal tells whether a refusal of server/discover is that of a server of a modern revision
+// that the bridge knows, which may be worth a second try (spec 3B, step M; 8.04).
+func isModernRefusal(m *message) bool {
+	switch errorCode(m) {
+	case mcp.MISSING_REQUIRED_CLIENT_CAPABILITY:
+		return true
+	case mcp.UNSUPPORTED_PROTOCOL_VERSION:
+		supported := texts(readObject(m.err).child("data").get("supported"))
+		return slices.ContainsFunc(supported, func(version string) bool { return slices.Contains(modernVersions, version) })
+	}
+	return false
+}
+
 // judgeVersions does so by the revisions that a server says it speaks.
 func judgeVersions(supported []string, cause error) error {
 	var legacy []string

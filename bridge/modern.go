@@ -41,16 +41,18 @@ func (s *modern) request(ctx context.Context, c *call, sent sentFunc) error {
 func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 	repeated, refreshed, waited := false, false, 0
 	var mismatch []byte // the server's words
-	c.intercept = chain(c.intercept, func(m *message) bool {
-		if code := errorCode(m); code == mcp.HEADER_MISMATCH {
+	others := c.intercept
+	defer func() { c.intercept = others }()
+	c.intercept = func(m *message) bool {
+		if code := errorCode(m); code == mcp.HEADER_MISMATCH || c.is(mcp.MethodServerDiscover) && !refreshed && isModernRefusal(m) {
 			mismatch = []byte(s.r.secrets.excerpt(m.err, ""))
 			return true
 		}
 		if c.is(mcp.MethodToolsList) && !m.failed {
 			s.tools.learn(m, s.r.log)
 		}
-		return false
-	})
+		return others != nil && others(m)
+	}
 	if c.is(mcp.MethodToolsCall) && !s.tools.listed() {
 		s.refresh(ctx, c) // spec 2.54
 	}
@@ -90,14 +92,6 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		c.sent.Store(false)
 		c.alias = idKey(s.r.mint())
 	}
-}
-
-// chain returns a function that asks both, in turn. Either may be nil.
-func chain(first, second func(*message) bool) func(*message) bool {
-	if first == nil {
-		return second
-	}
-	return func(m *message) bool { return first(m) || second(m) }
 }
 
 // exchange posts m, which is c's message or has another id, and reads what comes back until the call
@@ -143,7 +137,8 @@ func (s *modern) exchange(ctx context.Context, c *call, m *message, sent sentFun
 // header returns the headers that repeat what the message says (spec 2.38–2.41, 2.52).
 func (s *modern) header(m *message) (http.Header, error) {
 	params := readObject(m.params)
-	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))}}
+	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))},
+		mcp.HeaderName: nil, mcp.HeaderSessionID: nil, mcp.HeaderLastEventID: nil} // none, unless there is something to say
 	if version := params.child("_meta").text(mcp.MetaKeyProtocolVersion); version != "" {
 		h[mcp.HeaderProtocolVersion] = []string{version}
 	}
