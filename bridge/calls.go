@@ -29,6 +29,16 @@ type call struct {
 	// onResult, if set, sees the result before the answer is passed on.
 	onResult func(*message)
 
+	// intercept, if set, sees the answer first. If it returns true the answer is not passed on, and
+	// the call goes on.
+	intercept func(*message) bool
+
+	// filter, if set, tells whether a notification that came on the call's stream is passed on.
+	filter func(*message) bool
+
+	// alias is the key of another id, under which the request was sent again; "" if it was not.
+	alias string
+
 	// session is the session id that came with the answer to initialize. It counts only if that
 	// is a result.
 	session string

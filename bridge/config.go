@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -62,6 +63,10 @@ type Config struct {
 
 	// Verdicts remembers the server's era. Nil means that it is found out each time.
 	Verdicts Verdicts
+
+	// Quiet returns a context for requests that must not lead to a question to the user, as the
+	// RoundTripper of HTTPClient understands it. Nil means that there are no such questions.
+	Quiet func(context.Context) context.Context
 
 	// Header is sent with every request, to the server's own origin only. Headers that the
 	// protocol defines win over it. A Host entry sets the request's host.

@@ -59,6 +59,9 @@ func (s *Server) post(w http.ResponseWriter, r *Request) {
 	case !r.isMessage(): // a batch, for one
 		refuse(w, http.StatusBadRequest, codeInvalidRequest, "Invalid request")
 		return
+	case s.isModern(r):
+		s.postModern(w, r)
+		return
 	case r.Method == "initialize" && r.Header.Get(headerSession) == "":
 		version, result := s.initialize(r)
 		if !s.cfg.Stateless {
@@ -128,7 +131,7 @@ func (s *Server) sessionOf(w http.ResponseWriter, r *Request) *session {
 	if version == "" && sess.version < "2025-06-18" {
 		return sess
 	}
-	if version != sess.version || !slices.Contains(s.cfg.Versions, version) {
+	if version != sess.version || !slices.Contains(s.handshake, version) {
 		refuse(w, http.StatusBadRequest, codeInvalidRequest, fmt.Sprintf("%s is %q and should be %q", headerVersion, version, sess.version))
 		return nil
 	}

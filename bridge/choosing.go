@@ -1,0 +1,172 @@
+package bridge
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// newModernHostServer returns the server's side of a relay whose host speaks 2026-07-28.
+func newModernHostServer(r *relay) remote {
+	switch {
+	case r.cfg.era() == EraModern:
+		return newModern(r, r.endpoint)
+	case r.cfg.era() == EraLegacy:
+		return newToHandshake(r)
+	}
+	return &choosing{r: r, modern: newModern(r, r.endpoint), looking: make(chan struct{}, 1)}
+}
+
+// era is the era to speak with the server, by what the Config says of it in any way.
+func (cfg *Config) era() Era {
+	switch {
+	case cfg.Era == EraLegacy || cfg.Era == EraModern:
+		return cfg.Era
+	case cfg.Transport == TransportSSE || cfg.ProtocolVersion != "" && cfg.ProtocolVersion <= legacyVersions[0]:
+		return EraLegacy
+	case cfg.ProtocolVersion != "":
+		return EraModern
+	}
+	return EraAuto
+}
+
+// A choosing finds out, for a host of 2026-07-28, which era the server speaks: server/discover says so
+// (spec 3B, step M). If it is the host's first request anyway, that costs nothing.
+type choosing struct {
+	r       *relay
+	modern  *modern
+	looking chan struct{} // holds an element while somebody looks
+	chosen  atomic.Pointer[remote]
+}
+
+func (s *choosing) server() remote {
+	if chosen := s.chosen.Load(); chosen != nil {
+		return *chosen
+	}
+	return s.modern
+}
+
+func (s *choosing) choose(server remote) remote {
+	s.chosen.Store(&server)
+	return server
+}
+
+func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
+	if s.chosen.Load() != nil {
+		return s.server().request(ctx, c, sent)
+	}
+	select {
+	case s.looking <- struct{}{}:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	looked := func() { <-s.looking }
+	if s.chosen.Load() != nil {
+		looked()
+		return s.server().request(ctx, c, sent)
+	}
+	if s.r.remembers(EraLegacy) {
+		server := s.choose(newToHandshake(s.r))
+		looked()
+		return server.request(ctx, c, sent)
+	}
+	params := readObject(c.params)
+	if _, err := readMeta(params); err != nil {
+		looked()
+		if e, ok := errors.AsType[*rpcError](err); ok && e.code == mcp.UNSUPPORTED_PROTOCOL_VERSION {
+			return s.modern.request(ctx, c, sent) // the server may speak it, though the bridge does not know it
+		}
+		return err
+	}
+	if c.is(mcp.MethodServerDiscover) {
+		defer looked()
+		return s.discover(ctx, c, sent)
+	}
+	meta := params.child("_meta").without("progressToken", mcp.MetaKeyLogLevel)
+	m := s.r.newRequest(string(mcp.MethodServerDiscover), object{{"_meta", meta.raw()}})
+	answer, err := s.r.askServer(ctx, m, ask{request: s.modern.ask})
+	err = s.conclude(judge(answer, err))
+	looked()
+	if err != nil {
+		return err
+	}
+	return s.server().request(ctx, c, sent)
+}
+
+// conclude chooses by what judge says.
+func (s *choosing) conclude(err error) error {
+	if not, ok := errors.AsType[*notModernError](err); ok {
+		s.r.log.Info("the server is of an earlier era than the host, translating", "reason", not)
+		s.r.remember(EraLegacy)
+		s.choose(newToHandshake(s.r))
+		return nil
+	}
+	if err == nil {
+		s.choose(s.modern)
+	}
+	return err
+}
+
+// discover passes the host's own server/discover on. It is a probe: it is answered soon, and opens no
+// browser (spec 1.37, 1.38).
+func (s *choosing) discover(ctx context.Context, c *call, sent sentFunc) error {
+	var answer *message
+	c.intercept = func(m *message) bool {
+		answer = built(bytes.Clone(m.raw))
+		return true
+	}
+	probe, cancel := context.WithTimeoutCause(s.r.quiet(ctx), probeLimit, errUndecided)
+	defer cancel()
+	err := s.modern.ask(probe, c, sent)
+	if errors.Is(context.Cause(probe), errUndecided) {
+		err = errUndecided
+	}
+	c.intercept = nil
+	if answer == nil && undecided(err) {
+		return answerUndecided(s.r, c)
+	}
+	if err = s.conclude(judge(answer, err)); err != nil {
+		return err
+	}
+	if s.server() == remote(s.modern) {
+		return s.r.deliver(answer.withID(c.id), c)
+	}
+	return s.server().request(ctx, c, sent)
+}
+
+// quiet returns a context for a request that must not lead to a question to the user.
+func (r *relay) quiet(ctx context.Context) context.Context {
+	if r.cfg.Quiet == nil {
+		return ctx
+	}
+	return r.cfg.Quiet(ctx)
+}
+
+// remembers tells whether an earlier run found the server to be of this era, not too long ago.
+func (r *relay) remembers(era Era) bool {
+	if r.cfg.Verdicts == nil {
+		return false
+	}
+	v := r.cfg.Verdicts.Load()
+	return v.Era == era && time.Since(v.Found) < verdictLife
+}
+
+// remember keeps the server's era for later runs.
+func (r *relay) remember(era Era) {
+	if r.cfg.Verdicts != nil {
+		r.cfg.Verdicts.Save(Verdict{era, time.Now()})
+	}
+}
+
+func (s *choosing) send(ctx context.Context, m *message, sent sentFunc) error {
+	return s.server().send(ctx, m, sent)
+}
+
+func (s *choosing) cancel(c *call) bool                 { return s.server().cancel(c) }
+func (s *choosing) established(c *call, version string) { s.server().established(c, version) }
+func (s *choosing) reopen(dead bool)                    { s.server().reopen(dead) }
+func (s *choosing) close(ctx context.Context)           { s.server().close(ctx) }

@@ -1,0 +1,73 @@
+package bridge
+
+import (
+	"context"
+	"strconv"
+	"time"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+const (
+	taskPoll        = time.Second // between looks at a task, unless the server names another time
+	longestTaskPoll = 30 * time.Second
+)
+
+// needsTask tells whether a request calls a tool that runs as a task only.
+func (l *link) needsTask(m *message) bool {
+	if !m.is(mcp.MethodToolsCall) {
+		return false
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.tasks[readObject(m.params).text("name")]
+}
+
+// drive makes a request in the session and returns its answer. If it became a task, that is followed to
+// its end, as a host of 2026-07-28 can't (spec 6C). begun is called when the request has its place in the
+// order.
+func (l *link) drive(ctx context.Context, m *message, begun func()) (*message, error) {
+	answer, err := l.call(ctx, m, begun)
+	if err != nil || answer.failed || !readObject(m.params).has("task") {
+		return answer, err
+	}
+	task := readObject(answer.result).child("task")
+	id := task.get("taskId")
+	if id == nil {
+		return answer, nil
+	}
+	defer func() {
+		if ctx.Err() != nil {
+			l.cancelTask(id)
+		}
+	}()
+	for task.text("status") == "working" {
+		delay := taskPoll
+		if ms, err := strconv.Atoi(string(task.get("pollInterval"))); err == nil && ms > 0 {
+			delay = min(time.Duration(ms)*time.Millisecond, longestTaskPoll)
+		}
+		if !sleep(ctx, delay) {
+			return nil, context.Cause(ctx)
+		}
+		answer, err := l.call(ctx, l.inner.newRequest(string(mcp.MethodTasksGet), object{{"taskId", id}}), nil)
+		if err != nil || answer.failed {
+			return answer, err
+		}
+		task = readObject(answer.result)
+	}
+	// The result comes when the task is over; until then, what it asks for.
+	fetch := l.inner.newRequest(string(mcp.MethodTasksResult), object{{"taskId", id}})
+	l.mu.Lock()
+	u := l.upcalls[idKey(m.id)]
+	l.mu.Unlock()
+	l.know(fetch.id, u)
+	defer l.know(fetch.id, nil)
+	return l.call(ctx, fetch, nil)
+}
+
+// cancelTask ends a task, which a cancellation of its request would not (spec 2.37).
+func (l *link) cancelTask(id []byte) {
+	if l.t.r.ctx.Err() == nil {
+		l.feed(l.inner.newRequest(string(mcp.MethodTasksCancel), object{{"taskId", id}}), func([]byte) {})
+	}
+}
