@@ -163,7 +163,7 @@ func TestModernHost_QuestionsThatTheHostCannotAnswer(t *testing.T) {
 		"elicitation url":   {`{"elicitation":{}}`, urlQuestion, []string{"-32602"}},
 		"elicitation url 2": {`{"elicitation":{"form":{}}}`, urlQuestion, []string{"-32602"}},
 		"elicitation form":  {`{"elicitation":{"url":{}}}`, formQuestion, []string{"-32602"}},
-		"something else":    {everything, `{"method":"acme/question"}`, []string{"-32601"}},
+		"something else":    {allCapabilities, `{"method":"acme/question"}`, []string{"-32601"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachHandshakeServer(t, wellBehaved, func(t *testing.T, h *modernHost, _ *bridgetest.Server) {
@@ -181,7 +181,7 @@ func TestModernHost_QuestionsThatTheHostCannotAnswer(t *testing.T) {
 // An empty elicitation means forms (spec 5.42).
 func TestModernHost_EmptyElicitationMeansForms(t *testing.T) {
 	t.Parallel()
-	h, _ := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, _ := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	h.capabilities = `{"elicitation":{}}`
 	h.asks("1", `"ask":[{"method":"elicitation/create","params":{"message":"m","requestedSchema":{}}}]`)
 	h.inputRequired("1", 1)
@@ -277,7 +277,7 @@ func TestModernHost_StatesThatDoNotFit(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+			h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 			h.asks("1", questions)
 			r := h.inputRequired("1", 1)
 			key, _ := r.only()
@@ -299,7 +299,7 @@ func TestModernHost_StatesThatDoNotFit(t *testing.T) {
 // with other progress tokens and trace keys.
 func TestModernHost_RetryInOtherSpelling(t *testing.T) {
 	t.Parallel()
-	h, _ := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, _ := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	h.request("1", "tools/call", toolThatAsks(`"ask":[`+rootsQuestion+`],"x":"é"`), `"progressToken":1`, `"traceparent":"00-a"`)
 	r := h.inputRequired("1", 1)
 	key, _ := r.only()
@@ -348,7 +348,7 @@ func TestModernHost_IncompleteRetries(t *testing.T) {
 // Answers one at a time are answers as well: what is missing is asked for again.
 func TestModernHost_AnswersInTwoRetries(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	const questions = `"atOnce":true,"ask":[` + rootsQuestion + "," + rootsQuestion + `]`
 	h.asks("1", questions)
 	r := h.inputRequired("1", 2)
@@ -515,7 +515,7 @@ func TestModernHost_RootsRightAfterInitialized(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
 				sc.Legacy = wellBehaved()
-				h, s := startModern(t, sc, bridge.Config{})
+				h, s := startModernHost(t, sc, bridge.Config{})
 				eventuallyStream(t, h, s)
 				answers := make(chan bridgetest.Answer, 2)
 				ask := func() { // ends with the answer
@@ -614,7 +614,7 @@ func TestModernHost_ParkedCallLost(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cut := make(chan struct{})
-			h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved(), Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+			h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved(), Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
 				if r.Method != "tools/call" {
 					return false
 				}
@@ -739,7 +739,7 @@ func TestModernHost_SamplingAnswersForOldServers(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, s := startModern(t, bridgetest.Config{Versions: []string{tt.version}, Legacy: wellBehaved()}, bridge.Config{})
+			h, s := startModernHost(t, bridgetest.Config{Versions: []string{tt.version}, Legacy: wellBehaved()}, bridge.Config{})
 			h.asks("1", `"ask":[`+samplingQuestion+`]`)
 			r := h.inputRequired("1", 1)
 			key, _ := r.only()

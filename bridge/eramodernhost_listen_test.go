@@ -48,11 +48,11 @@ func (h *modernHost) hears(method, params string, ids ...string) {
 	}
 }
 
-func changed(list string) string {
+func noteChanged(list string) string {
 	return `{"jsonrpc":"2.0","method":"notifications/` + list + `/list_changed"}`
 }
 
-func updated(uri string) string {
+func noteUpdated(uri string) string {
 	return `{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"` + uri + `","n":1.0}}`
 }
 
@@ -118,22 +118,22 @@ func withoutFalse(object string) string {
 func TestModernHost_ListensHearWhatTheyAskedFor(t *testing.T) {
 	eachHandshakeServer(t, wellBehaved, func(t *testing.T, h *modernHost, s *bridgetest.Server) {
 		eventuallyStream(t, h, s)
-		s.Notify(changed("tools")) // nobody listens yet
+		s.Notify(noteChanged("tools")) // nobody listens yet
 		h.fence("0")
 		h.noNotes("nobody listens")
 
 		h.listen("1", `"toolsListChanged":true,"resourceSubscriptions":["test://a"]`)
 		h.listen(`"1"`, `"toolsListChanged":true,"promptsListChanged":true`)
 		h.listen("2", `"resourceSubscriptions":["test://a","test://b"]`)
-		s.Notify(changed("resources")) // nobody listens to this
-		s.Notify(updated("test://nobody"))
-		s.Notify(changed("tools"))
+		s.Notify(noteChanged("resources")) // nobody listens to this
+		s.Notify(noteUpdated("test://nobody"))
+		s.Notify(noteChanged("tools"))
 		h.hears("notifications/tools/list_changed", "", "1", `"1"`)
-		s.Notify(changed("prompts"))
+		s.Notify(noteChanged("prompts"))
 		h.hears("notifications/prompts/list_changed", "", `"1"`)
-		s.Notify(updated("test://a"))
+		s.Notify(noteUpdated("test://a"))
 		h.hears("notifications/resources/updated", `"uri":"test://a","n":1.0`, "1", "2")
-		s.Notify(updated("test://b"))
+		s.Notify(noteUpdated("test://b"))
 		h.hears("notifications/resources/updated", `"uri":"test://b"`, "2")
 		h.fence("3")
 		h.noNotes("everything has come")
@@ -143,10 +143,10 @@ func TestModernHost_ListensHearWhatTheyAskedFor(t *testing.T) {
 // notifications/resources/updated may name a sub-resource of what was subscribed to (spec 5.56).
 func TestModernHost_SubResources(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{Stream: true, Legacy: wellBehaved()}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{Stream: true, Legacy: wellBehaved()}, bridge.Config{})
 	eventuallyStream(t, h, s)
 	h.listen("1", `"resourceSubscriptions":["test://a"]`)
-	s.Notify(updated("test://a/sub"))
+	s.Notify(noteUpdated("test://a/sub"))
 	h.hears("notifications/resources/updated", `"uri":"test://a/sub"`, "1")
 }
 
@@ -155,7 +155,7 @@ func TestModernHost_ListensHearWhatCallsBring(t *testing.T) {
 	eachHandshakeServer(t, func() *bridgetest.Legacy {
 		return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
 			if x.Method == "tools/call" {
-				_ = x.Send(changed("tools"))
+				_ = x.Send(noteChanged("tools"))
 			}
 			return ""
 		}}
@@ -178,12 +178,12 @@ func TestModernHost_ListenCancelled(t *testing.T) {
 		if uri := string(gotOne(t, s, "resources/unsubscribe").Params["uri"]); uri != `"test://b"` {
 			t.Errorf("the server got an unsubscribe of %s, want test://b: another listen has test://a", uri)
 		}
-		s.Notify(changed("tools"))
+		s.Notify(noteChanged("tools"))
 		h.hears("notifications/tools/list_changed", "", "1")
 		h.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
 		waitFor(t, s, "resources/unsubscribe", 2)
-		s.Notify(changed("tools"))
-		s.Notify(updated("test://a"))
+		s.Notify(noteChanged("tools"))
+		s.Notify(noteUpdated("test://a"))
 		h.fence("3")
 		h.noNotes("nobody listens any more")
 		if n := len(got(t, s, "notifications/cancelled")); n > 0 {
@@ -194,7 +194,7 @@ func TestModernHost_ListenCancelled(t *testing.T) {
 		if n := len(got(t, s, "resources/subscribe")); n != 3 {
 			t.Errorf("the server got %d subscriptions, want a third", n)
 		}
-		s.Notify(updated("test://a"))
+		s.Notify(noteUpdated("test://a"))
 		h.hears("notifications/resources/updated", "", "1")
 	})
 }
@@ -203,7 +203,7 @@ func TestModernHost_ListenCancelled(t *testing.T) {
 // can't be: but for what a server says on the streams of its answers, nothing will come.
 func TestModernHost_ListenWithoutStream(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	h.listen("1", `"toolsListChanged":true`)
 	eventually(t, "the bridge asks for a stream", func() bool { return s.Count("GET") > 0 })
 	h.fence("2")
@@ -220,7 +220,7 @@ func TestModernHost_ListenWithoutStream(t *testing.T) {
 // The listen is open until it is cancelled; then the same connection may be asked anything.
 func TestModernHost_ListenIsNoRequestUnderWay(t *testing.T) {
 	t.Parallel()
-	h, _ := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{MaxInFlight: 1})
+	h, _ := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{MaxInFlight: 1})
 	h.listen("1", `"toolsListChanged":true`)
 	h.listen("2", `"toolsListChanged":true`)
 	h.fence("3")
@@ -229,7 +229,7 @@ func TestModernHost_ListenIsNoRequestUnderWay(t *testing.T) {
 // A filter that can't be read is refused.
 func TestModernHost_ListenToNothing(t *testing.T) {
 	t.Parallel()
-	h, _ := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, _ := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	for _, members := range []string{``, `"notifications":7`, `"notifications":{"resourceSubscriptions":"test://a"}`, `"notifications":{"toolsListChanged":"yes"}`} {
 		h.request("1", "subscriptions/listen", members)
 		if e := h.refusal("1"); e.Code != -32602 {
@@ -244,7 +244,7 @@ func TestModernHost_SessionLost(t *testing.T) {
 	for name, sse := range map[string]bool{"JSON": false, "SSE": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, s := startModern(t, bridgetest.Config{Stream: true, SSE: sse, Legacy: wellBehaved()}, bridge.Config{})
+			h, s := startModernHost(t, bridgetest.Config{Stream: true, SSE: sse, Legacy: wellBehaved()}, bridge.Config{})
 			eventuallyStream(t, h, s)
 			h.listen("1", `"toolsListChanged":true,"resourceSubscriptions":["test://a"]`)
 			s.ForgetSessions()
@@ -264,7 +264,7 @@ func TestModernHost_SessionLost(t *testing.T) {
 				delete(want, m.Method)
 			}
 			h.notes = nil
-			s.Notify(changed("tools"))
+			s.Notify(noteChanged("tools"))
 			for {
 				if m := h.message(); m.Method == "notifications/tools/list_changed" {
 					break
@@ -281,13 +281,13 @@ func TestModernHost_SessionLost(t *testing.T) {
 // The stream of an HTTP+SSE server is its session: when it ends, a new one begins.
 func TestModernHost_StreamOfHTTPSSELost(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{HTTPSSE: true, Legacy: wellBehaved()}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{HTTPSSE: true, Legacy: wellBehaved()}, bridge.Config{})
 	eventuallyStream(t, h, s)
 	h.listen("1", `"toolsListChanged":true`)
 	s.ForgetSessions()
 	h.hears("notifications/tools/list_changed", "", "1")
 	h.fence("2")
 	eventually(t, "the stream opens again", func() bool { return s.Streams() == 1 })
-	s.Notify(changed("tools"))
+	s.Notify(noteChanged("tools"))
 	h.hears("notifications/tools/list_changed", "", "1")
 }

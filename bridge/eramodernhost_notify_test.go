@@ -293,7 +293,7 @@ func TestModernHost_CancelledInVain(t *testing.T) {
 // has no live D id: it ends by retry or deadline").
 func TestModernHost_CancelledWhileParked(t *testing.T) {
 	t.Parallel()
-	h, _ := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, _ := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	const questions = `"ask":[` + rootsQuestion + `]`
 	h.asks("1", questions)
 	r := h.inputRequired("1", 1)
@@ -340,7 +340,7 @@ func TestModernHost_WhatIsAbsorbed(t *testing.T) {
 			`{"jsonrpc":"2.0","method":"notifications/tasks/status","params":{"taskId":"T1","status":"working"}}`,
 			`{"jsonrpc":"2.0","method":"notifications/elicitation/complete","params":{"elicitationId":"E1"}}`,
 			`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"nobody"}}`,
-			changed("tools"), changed("prompts"), changed("resources"), updated("test://a"),
+			noteChanged("tools"), noteChanged("prompts"), noteChanged("resources"), noteUpdated("test://a"),
 			`{"jsonrpc":"2.0","id":"nobody","result":{}}`,
 		} {
 			s.Notify(m)
@@ -353,7 +353,7 @@ func TestModernHost_WhatIsAbsorbed(t *testing.T) {
 // "Write JSON-RPC responses to stdin (log and drop if seen)" (spec 1.44).
 func TestModernHost_ResponsesOfTheHost(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	h.fence("1")
 	h.send(`{"jsonrpc":"2.0","id":1,"result":{}}`)
 	h.send(`{"jsonrpc":"2.0","id":"x","error":{"code":-1,"message":"m"}}`)

@@ -57,7 +57,7 @@ func TestModernHost_FirstRequestInitializes(t *testing.T) {
 // "clientInfo from _meta, else the bridge's own".
 func TestModernHost_WithoutClientInfo(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{}, bridge.Config{})
 	h.send(modernRequest("1", "tools/list", "", metaVersion, metaCapabilities+"{}"))
 	h.result("1")
 	var info struct{ Name, Version string }
@@ -159,7 +159,7 @@ func TestModernHost_RequestsThatAreRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, s := startModern(t, bridgetest.Config{}, bridge.Config{})
+			h, s := startModernHost(t, bridgetest.Config{}, bridge.Config{})
 			for _, id := range []string{"0", `"again"`} { // also when the server is known
 				h.send(modernRequest(id, tt.method, "", tt.meta...))
 				e := h.refusal(id)
@@ -456,7 +456,7 @@ func eventuallyStream(t *testing.T, h *modernHost, s *bridgetest.Server) {
 // Batches of 2025-03-26 from the server are taken apart, and each message translated (spec 2.08).
 func TestModernHost_BatchesOfTheServer(t *testing.T) {
 	t.Parallel()
-	h, _ := startModern(t, bridgetest.Config{Versions: []string{"2025-03-26"}, Legacy: &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
+	h, _ := startModernHost(t, bridgetest.Config{Versions: []string{"2025-03-26"}, Legacy: &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
 		if x.Method != "tools/call" {
 			return ""
 		}
@@ -491,7 +491,7 @@ func TestModernHost_EveryRevision(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			h, _ := startModern(t, sc, bridge.Config{})
+			h, _ := startModernHost(t, sc, bridge.Config{})
 			h.request("1", "server/discover", "")
 			if r := h.complete("1"); !slices.Contains(r.SupportedVersions, "2026-07-28") {
 				t.Errorf("the host was told the versions %q", r.SupportedVersions)

@@ -101,7 +101,7 @@ func TestModernHost_ProbeInASiblingProcess(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sc.Legacy = wellBehaved()
-			h, s := startModern(t, sc, bridge.Config{})
+			h, s := startModernHost(t, sc, bridge.Config{})
 			h.request("1", "server/discover", "")
 			h.complete("1")
 			h.end()
@@ -192,7 +192,7 @@ func TestModernHost_ProbesOnce(t *testing.T) {
 			t.Parallel()
 			verdicts := &remembered{first: tt.loaded}
 			tt.cfg.Verdicts = verdicts
-			h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, tt.cfg)
+			h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, tt.cfg)
 			for i := range 5 { // at once
 				h.request(fmt.Sprint(i), "tools/list", "")
 			}
@@ -312,7 +312,7 @@ func TestModernHost_InitializeFails(t *testing.T) {
 			t.Parallel()
 			var mu sync.Mutex
 			fails := true
-			h, _ := startModern(t, bridgetest.Config{Legacy: wellBehaved(), Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+			h, _ := startModernHost(t, bridgetest.Config{Legacy: wellBehaved(), Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
 				mu.Lock()
 				defer mu.Unlock()
 				if r.Method != "initialize" || !fails {
@@ -338,7 +338,7 @@ func TestModernHost_InitializeFails(t *testing.T) {
 // 6.72: "U offers no version the bridge knows: … modern: -32022".
 func TestModernHost_ServerOfAnUnknownVersion(t *testing.T) {
 	t.Parallel()
-	h, _ := startModern(t, bridgetest.Config{Versions: []string{"1999-01-01"}}, bridge.Config{})
+	h, _ := startModernHost(t, bridgetest.Config{Versions: []string{"1999-01-01"}}, bridge.Config{})
 	for _, method := range []string{"tools/list", "server/discover"} {
 		h.request("1", method, "")
 		if e := h.refusal("1"); e.Code != -32022 {
@@ -350,7 +350,7 @@ func TestModernHost_ServerOfAnUnknownVersion(t *testing.T) {
 // --protocol-version is what a server with a handshake is offered.
 func TestModernHost_ProtocolVersion(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{ProtocolVersion: "2025-06-18"})
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{ProtocolVersion: "2025-06-18"})
 	h.fence("1")
 	if v := string(gotOne(t, s, "initialize").Params["protocolVersion"]); v != `"2025-06-18"` {
 		t.Errorf("the server was offered %s", v)
@@ -360,7 +360,7 @@ func TestModernHost_ProtocolVersion(t *testing.T) {
 // No batches exist in 2026-07-28: an array is refused (spec 1.18).
 func TestModernHost_Batches(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	h.fence("1")
 	h.send("[" + modernRequest("2", "tools/list", "", metaVersion, metaInfo, metaCapabilities+"{}") + "]")
 	if m := h.message(); m.Error == nil || m.Error.Code != -32600 {
@@ -375,7 +375,7 @@ func TestModernHost_Batches(t *testing.T) {
 // An id that still waits for its answer can't be used for another request (spec 1.11).
 func TestModernHost_DuplicateIDs(t *testing.T) {
 	t.Parallel()
-	h, s := startModern(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
 	h.request("1", "tools/call", `"name":"block"`)
 	waitFor(t, s, "tools/call", 1)
 	h.request("1", "tools/list", "")

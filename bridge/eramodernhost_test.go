@@ -30,7 +30,7 @@ func eachHandshakeServer(t *testing.T, legacy func() *bridgetest.Legacy, test fu
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			sc.Legacy = legacy()
-			h, s := startModern(t, sc, bridge.Config{})
+			h, s := startModernHost(t, sc, bridge.Config{})
 			test(t, h, s)
 		})
 	}
@@ -53,10 +53,10 @@ type note struct {
 	Params json.RawMessage
 }
 
-// everything is what a host can that can all there is.
-const everything = `{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}}`
+// allCapabilities is what a host can that can all there is.
+const allCapabilities = `{"roots":{},"sampling":{},"elicitation":{"form":{},"url":{}}}`
 
-func startModern(t testing.TB, sc bridgetest.Config, bc bridge.Config) (*modernHost, *bridgetest.Server) {
+func startModernHost(t testing.TB, sc bridgetest.Config, bc bridge.Config) (*modernHost, *bridgetest.Server) {
 	t.Helper()
 	h, s := startWith(t, sc, bc, "")
 	return newModernHost(h), s
@@ -64,7 +64,7 @@ func startModern(t testing.TB, sc bridgetest.Config, bc bridge.Config) (*modernH
 
 // newModernHost has h speak as a modern host.
 func newModernHost(h *host) *modernHost {
-	m := &modernHost{host: h, capabilities: everything}
+	m := &modernHost{host: h, capabilities: allCapabilities}
 	h.t.Cleanup(func() {
 		for _, line := range h.end() {
 			m.check(line)
