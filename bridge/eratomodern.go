@@ -66,8 +66,8 @@ func (t *toModern) answer(c *call, answer *message) error {
 		return t.fail(c, answer)
 	}
 	result := readObject(answer.result)
-	if kind := result.text("resultType"); kind != "" && kind != "complete" { // spec 5.11, 5.30
-		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %q, which a host of %s can't take", kind, t.version)}
+	if kind := result.get("resultType"); kind != nil && string(plain(kind)) != "complete" { // spec 5.11, 5.30
+		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %s, which a host of %s can't take", kind, t.version)}
 	}
 	return t.result(c, fitResult(c.message, result, t.version))
 }
@@ -169,6 +169,13 @@ func (t *toModern) hello(c *call) {
 	t.host, t.meta, t.version = params, meta, version
 }
 
+// declared is what the host said of itself.
+func (t *toModern) declared() hostMeta {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
+}
+
 // speaks is the revision to speak with the server.
 func (t *toModern) speaks() string {
 	if slices.Contains(modernVersions, t.r.cfg.ProtocolVersion) {
@@ -177,13 +184,21 @@ func (t *toModern) speaks() string {
 	return modernVersions[0]
 }
 
-// initialize answers a host from what server/discover says. A notModernError means that the server is
-// of the other era.
+// initialize answers a host from what server/discover says.
 func (t *toModern) initialize(ctx context.Context, c *call, sent sentFunc) error {
-	t.hello(c)
-	answer, err := t.inner.askServer(ctx, t.inner.newRequest(string(mcp.MethodServerDiscover), t.withMeta(object{})), ask{request: t.server.request, sent: sent})
-	if err := judge(answer, err); err != nil {
+	result, err := t.discover(ctx, c, sent)
+	if err != nil {
 		return err
+	}
+	return t.result(c, result)
+}
+
+// discover returns the result of initialize. A notModernError means that the server is of the other era.
+func (t *toModern) discover(ctx context.Context, c *call, sent sentFunc) (object, error) {
+	t.hello(c)
+	answer, err := t.server.probe(ctx, t.withMeta(object{}), sent)
+	if err != nil {
+		return nil, unsupported(err, mcp.INVALID_PARAMS, readObject(c.params).text("protocolVersion"))
 	}
 	discovered := readObject(answer.result)
 	var capabilities object
@@ -208,7 +223,7 @@ func (t *toModern) initialize(ctx context.Context, c *call, sent sentFunc) error
 	t.capabilities = readObject(capabilities.raw())
 	t.mu.Unlock()
 	t.r.log.Info("the server is of a later era than the host, translating", "server", t.speaks(), "host", t.version)
-	return t.result(c, result)
+	return result, nil
 }
 
 // offers tells whether the server declared a capability, or a member of one.
@@ -425,6 +440,12 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 	params, err := fitQuestion(method, request.child("params"), q.t.version)
 	if err != nil {
 		return nil, err
+	}
+	if _, ok := q.t.declared().can(method, params); !ok { // spec 5.32
+		if mode := params.text("mode"); mode != "" {
+			method += " (" + mode + ")"
+		}
+		return nil, fmt.Errorf("the server asks for %s, which this host did not declare to support", method)
 	}
 	url := ""
 	if method == string(mcp.MethodElicitationCreate) && params.text("mode") == "url" {

@@ -19,8 +19,9 @@ type front struct {
 	legacy *relay
 	modern atomic.Pointer[relay] // nil until the host sends a request of that era
 
-	mu    sync.Mutex // held while a line of input is taken
-	ended bool       // no more input is taken; guarded by mu
+	mu        sync.Mutex // held while a line of input is taken
+	ended     bool       // no more input is taken; guarded by mu
+	handshake bool       // the host has sent something of that era; guarded by mu
 }
 
 // relays returns the relays that there are.
@@ -67,14 +68,18 @@ func (f *front) fromHostTooLong(id []byte, size int64) {
 func (f *front) relay(m *message) *relay {
 	modern := f.modern.Load()
 	switch {
-	case m.kind == response:
-		return f.legacy // only hosts of that era are asked
+	case m.kind == response: // only hosts of the earlier era are asked (spec 1.44)
+		if modern != nil && !f.handshake {
+			return modern
+		}
+		return f.legacy
 	case m.is(mcp.MethodNotificationCancelled):
-		if modern != nil && modern.calls.find(readObject(m.params).get("requestId")) != nil {
+		if modern != nil && (!f.handshake || modern.calls.find(readObject(m.params).get("requestId")) != nil) {
 			return modern
 		}
 		return f.legacy
 	case !isModern(m):
+		f.handshake = true
 		return f.legacy
 	case modern == nil:
 		modern = f.legacy.sibling()

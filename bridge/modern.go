@@ -51,7 +51,10 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		}
 		return false
 	})
-	if c.is(mcp.MethodToolsCall) && !s.tools.listed() {
+	switch {
+	case c.is(mcp.MethodToolsList):
+		defer s.tools.begin()()
+	case c.is(mcp.MethodToolsCall) && !s.tools.listed(ctx):
 		s.refresh(ctx, c) // spec 2.54
 	}
 	for {
