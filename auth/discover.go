@@ -239,7 +239,7 @@ func (t *Transport) serverDocument(ctx context.Context, issuer *url.URL, into *s
 // checkServer refuses an authorization server that can't be used safely. Other endpoints are
 // checked when they are used.
 func (t *Transport) checkServer(m *serverMetadata) error {
-	if _, err := t.checkURL("token endpoint", m.TokenEndpoint); err != nil {
+	if _, err := t.checkURL(tokenEndpoint, m.TokenEndpoint); err != nil {
 		return err // before the user has signed in, for nothing
 	}
 	return t.checkPKCE(m)

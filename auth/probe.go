@@ -40,6 +40,8 @@ type Answer struct {
 	Status int
 	Header http.Header
 	Body   []byte // its beginning; nothing of an event stream
+
+	Received time.Time // when the header was here
 }
 
 // wantsAuthorization tells whether an answer asks for a token.
@@ -72,7 +74,7 @@ func (p *probe) send(ctx context.Context, method string) (*Answer, error) {
 			continue
 		}
 		defer resp.Body.Close()
-		a := &Answer{Method: method, URL: display(req.URL), Status: resp.StatusCode, Header: resp.Header}
+		a := &Answer{Method: method, URL: display(req.URL), Status: resp.StatusCode, Header: resp.Header, Received: time.Now()}
 		if p.read > 0 && !strings.HasPrefix(resp.Header.Get("Content-Type"), "text/event-stream") {
 			a.Body, _ = io.ReadAll(io.LimitReader(resp.Body, p.read)) // what there is will do
 		}
