@@ -29,8 +29,8 @@ const (
 // A Verdict is what was found out about a server: the era that it speaks, where it does not speak
 // that of the host, and when that was found.
 type Verdict struct {
-	Era   Era
-	Found time.Time
+	Era   Era       `json:"era"`
+	Found time.Time `json:"found"`
 }
 
 // Verdicts keeps what was found out about the server of a [Config] from one run to the next. Load

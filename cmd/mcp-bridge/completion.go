@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"mcp-bridge/bridge"
+
 	"github.com/spf13/cobra"
 )
 
@@ -50,6 +52,8 @@ func completeFlags(cmd *cobra.Command) {
 	completeAuthFlags(cmd)
 	for name, values := range map[string][]cobra.Completion{
 		"transport":        {"auto", "http", "sse"},
+		"era":              {"auto", "legacy", "modern"},
+		"protocol-version": bridge.ProtocolVersions(),
 		"log-level":        {"error", "warn", "info", "debug"},
 		"header":           nil,
 		"proxy":            nil,

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 
+	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
 
 	"github.com/spf13/cobra"
@@ -75,6 +76,10 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 	return bridge.Config{
 		URL:             o.url,
 		Transport:       o.transport,
+		Era:             o.era,
+		ProtocolVersion: o.protocolVersion,
+		Verdicts:        verdictFile{o.url, log},
+		Quiet:           auth.WithoutUser,
 		Header:          o.requestHeader(),
 		HTTPClient:      client,
 		MaxMessage:      o.maxMessage,

@@ -82,6 +82,8 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 			cfg.Stream = true
 		case "stateless":
 			cfg.Stateless = true
+		case "modern":
+			cfg.Versions = bridgetest.Modern
 		case "httpsse":
 			cfg.HTTPSSE = true
 		case "status":
