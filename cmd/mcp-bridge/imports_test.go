@@ -18,6 +18,10 @@ var mayImport = map[string][]string{
 		"mcp-bridge/bridge/bridgetest", "mcp-bridge/auth/authtest", // for the demo
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/...",
 	},
+	// Files of others: nothing of it may depend on how we relay.
+	"mcp-bridge/cmd/mcp-bridge/hostconfig": {
+		"github.com/tailscale/hujson", "github.com/pelletier/go-toml/v2", "github.com/pelletier/go-toml/v2/unstable",
+	},
 	// The bridge knows nothing of authorization, and could serve another program.
 	"mcp-bridge/bridge": {
 		"github.com/mark3labs/mcp-go/mcp",

@@ -1,0 +1,247 @@
+package hostconfig
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+)
+
+// bom is the byte order mark that some editors on Windows begin a file with.
+var bom = []byte("\ufeff")
+
+// A File is a host's file. Its methods change it in memory; Save writes it.
+type File struct {
+	Path string
+	Host *Host
+
+	exists bool
+	mark   bool   // begins with a byte order mark
+	before []byte // what it holds, without the mark
+	text   []byte // what it is to hold
+}
+
+// Open reads the host's file at path. A missing one is empty. It is an error if the text is broken:
+// nobody could tell then what a change would do.
+func (h *Host) Open(path string) (*File, error) {
+	text, err := os.ReadFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	f := &File{Path: path, Host: h, exists: err == nil}
+	f.before, f.mark = bytes.CutPrefix(text, bom)
+	f.text = f.before
+	if _, err := h.syntax.decode(f.text); err != nil {
+		return nil, fmt.Errorf("%s is broken and left as it is: %w", path, err)
+	}
+	return f, nil
+}
+
+// Entries returns the servers in the file, in its order.
+func (f *File) Entries() []Entry {
+	s := f.Host.syntax
+	table, err := s.decode(f.text)
+	if err != nil {
+		return nil // not after Open
+	}
+	var all []Entry
+	for _, section := range f.Host.sections {
+		for _, section := range expand(s, f.text, section) {
+			for _, name := range s.names(f.text, section) {
+				e := Entry{Name: name, Section: section}
+				e.Server = serverIn(at(table, e.path()))
+				all = append(all, e)
+			}
+		}
+	}
+	return all
+}
+
+// Add adds an entry to the section for new ones. There must be none with this name.
+func (f *File) Add(name string, s Server) (Entry, error) {
+	e := Entry{Server: s, Name: name, Section: f.Host.sections[0]}
+	return e, f.set(e.path(), f.Host.entry(s))
+}
+
+// Replace lets the entry e start s. Its settings that are no part of a Server stay as they are.
+func (f *File) Replace(e Entry, s Server) error {
+	if e.Command != s.Command {
+		if err := f.set(e.path("command"), s.Command); err != nil {
+			return err
+		}
+	}
+	if !slices.Equal(e.Args, s.Args) {
+		if err := f.set(e.path("args"), s.Args); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(s.Env)) {
+		if old, ok := e.Env[name]; ok && old == s.Env[name] {
+			continue
+		}
+		if err := f.set(e.path("env", name), s.Env[name]); err != nil {
+			return err
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Env)) {
+		if _, ok := s.Env[name]; !ok {
+			if err := f.remove(e.path("env", name)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// Remove removes an entry.
+func (f *File) Remove(e Entry) error { return f.remove(e.path()) }
+
+func (f *File) set(path []string, value any) error {
+	s := f.Host.syntax
+	alone, err := s.set(nil, []string{"in"}, object{{"it", value}})
+	if err != nil {
+		return err
+	}
+	want, err := s.decode(alone)
+	if err != nil {
+		return err
+	}
+	after, err := s.set(f.text, path, value)
+	return f.change(after, path, at(want, []string{"in", "it"}), err)
+}
+
+func (f *File) remove(path []string) error {
+	after, err := f.Host.syntax.remove(f.text, path)
+	return f.change(after, path, nil, err)
+}
+
+// change takes a text over that has want at path, and differs in nothing else.
+func (f *File) change(after []byte, path []string, want any, err error) error {
+	if err == nil {
+		err = edited(f.Host.syntax, f.text, after, path, want)
+	}
+	if err != nil {
+		return fmt.Errorf("%s is left as it is: %w", f.Path, err)
+	}
+	f.text = after
+	return nil
+}
+
+// Excerpt returns the entry as it stands in the file, or is going to.
+func (f *File) Excerpt(e Entry) string { return f.Host.syntax.excerpt(f.text, e.path()) }
+
+// Changed tells whether there is something to save.
+func (f *File) Changed() bool { return !bytes.Equal(f.before, f.text) }
+
+// Save writes the file, so that there is always the old one or the new one, and returns the name of
+// a copy of the old one, "" if there was none. It does not write if the file is read-only, or has
+// changed since it was opened. A link stays one.
+func (f *File) Save() (backup string, err error) {
+	path, err := filepath.EvalSymlinks(f.Path)
+	if errors.Is(err, fs.ErrNotExist) {
+		path, err = f.Path, nil
+	}
+	if err != nil {
+		return "", err
+	}
+	mode := fs.FileMode(0o600) // there may be secrets in it
+	now, err := os.ReadFile(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && !f.exists:
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			return "", err
+		}
+		return "", replaceFile(path, f.bytes(), mode)
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	case !f.exists || !bytes.Equal(bytes.TrimPrefix(now, bom), f.before):
+		return "", fmt.Errorf("%s has changed meanwhile and is left as it is; try again", f.Path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return "", err
+	}
+	mode = info.Mode().Perm()
+	if mode&0o200 == 0 {
+		return "", fmt.Errorf("%s is read-only and left as it is", f.Path)
+	}
+	if backup, err = copyAside(path, now, mode); err != nil {
+		return "", fmt.Errorf("%s is left as it is, as no copy of it could be made: %w", f.Path, err)
+	}
+	if err := replaceFile(path, f.bytes(), mode); err != nil {
+		_ = os.Remove(backup)
+		return "", err
+	}
+	return backup, nil
+}
+
+// bytes returns what the file is to hold.
+func (f *File) bytes() []byte {
+	if f.mark {
+		return slices.Concat(bom, f.text)
+	}
+	return f.text
+}
+
+// copyAside writes text into a new file beside path, and returns its name.
+func copyAside(path string, text []byte, mode fs.FileMode) (string, error) {
+	name := path + ".backup-" + time.Now().Format("20060102-150405")
+	for {
+		f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+		if errors.Is(err, fs.ErrExist) { // the second one in a second
+			name += "a"
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		_, err = f.Write(text)
+		if err := errors.Join(err, f.Close()); err != nil {
+			_ = os.Remove(name)
+			return "", err
+		}
+		return name, nil
+	}
+}
+
+// replaceFile writes a file beside path and renames it.
+func replaceFile(path string, text []byte, mode fs.FileMode) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if _, err := f.Write(text); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	if err := os.Chmod(f.Name(), mode); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// Sample returns the text that an otherwise empty file of the host has with this entry in it.
+func (h *Host) Sample(name string, s Server) string {
+	text, err := h.syntax.set(nil, slices.Concat(h.sections[0], []string{name}), h.entry(s))
+	if err != nil {
+		panic(err) // nothing is in the way
+	}
+	return strings.TrimLeft(string(text), "\n")
+}
