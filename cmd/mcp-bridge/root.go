@@ -48,7 +48,8 @@ func newRootCommand(begun *bool) *cobra.Command {
 	root.SetHelpFunc(sayHelp)
 	completeFlags(root)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), demoCommand(), completionCommand())
+	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), demoCommand(), completionCommand(),
+		installCommand(), uninstallCommand(), logsCommand())
 	return root
 }
 

@@ -308,7 +308,8 @@ func TestAddAndRemove(t *testing.T) {
 	}
 }
 
-// An entry that starts another bridge gets our command and arguments; all else of it stays.
+// An entry that starts another bridge gets our command and arguments, and what the host wants beside;
+// all else of it stays.
 func TestReplace(t *testing.T) {
 	with := Server{Command: `C:\Program Files\mcp-bridge.exe`, Args: []string{"https://example.com/mcp", "--log-level", "debug"}, Env: map[string]string{"A": "1", "NEW": "two\nlines"}}
 	for _, test := range []struct{ name, host, text, want string }{
@@ -359,22 +360,22 @@ func TestReplace(t *testing.T) {
 		{
 			name: "TOML", host: "codex",
 			text: "[mcp_servers.old]\ncommand = \"npx\" # found on PATH\nargs = [ # several\n  \"mcp-remote\",\n]\ntool_timeout_sec = 9\n\n[mcp_servers.old.env]\nGONE = \"x\"\nA = \"1\" # one\n\n[other]\n",
-			want: "[mcp_servers.old]\ncommand = 'C:\\Program Files\\mcp-bridge.exe' # found on PATH\nargs = [\"https://example.com/mcp\", \"--log-level\", \"debug\"]\ntool_timeout_sec = 9\n\n[mcp_servers.old.env]\nA = \"1\" # one\nNEW = \"two\\nlines\"\n\n[other]\n",
+			want: "[mcp_servers.old]\ncommand = 'C:\\Program Files\\mcp-bridge.exe' # found on PATH\nargs = [\"https://example.com/mcp\", \"--log-level\", \"debug\"]\ntool_timeout_sec = 9\nstartup_timeout_sec = 60\n\n[mcp_servers.old.env]\nA = \"1\" # one\nNEW = \"two\\nlines\"\n\n[other]\n",
 		},
 		{
 			name: "TOML without env", host: "codex",
 			text: "[mcp_servers.old]\ncommand = \"npx\"\nargs = [\"mcp-remote\"]",
-			want: "[mcp_servers.old]\ncommand = 'C:\\Program Files\\mcp-bridge.exe'\nargs = [\"https://example.com/mcp\", \"--log-level\", \"debug\"]\nenv = { A = \"1\", NEW = \"two\\nlines\" }\n",
+			want: "[mcp_servers.old]\ncommand = 'C:\\Program Files\\mcp-bridge.exe'\nargs = [\"https://example.com/mcp\", \"--log-level\", \"debug\"]\nenv = { A = \"1\", NEW = \"two\\nlines\" }\nstartup_timeout_sec = 60\n",
 		},
 		{
 			name: "inline TOML", host: "codex",
 			text: "[mcp_servers]\nold = { command = \"npx\", args = [\"mcp-remote\"], env = { GONE = \"x\", A = \"1\" } } # here\n",
-			want: "[mcp_servers]\nold = { command = 'C:\\Program Files\\mcp-bridge.exe', args = [\"https://example.com/mcp\", \"--log-level\", \"debug\"], env = { A = \"1\", NEW = \"two\\nlines\" } } # here\n",
+			want: "[mcp_servers]\nold = { command = 'C:\\Program Files\\mcp-bridge.exe', args = [\"https://example.com/mcp\", \"--log-level\", \"debug\"], env = { A = \"1\", NEW = \"two\\nlines\" }, startup_timeout_sec = 60 } # here\n",
 		},
 		{
 			name: "dotted TOML", host: "codex",
 			text: "mcp_servers.old.command = \"npx\"\n[other]\n",
-			want: "mcp_servers.old.command = 'C:\\Program Files\\mcp-bridge.exe'\nmcp_servers.old.args = [\"https://example.com/mcp\", \"--log-level\", \"debug\"]\nmcp_servers.old.env = { A = \"1\", NEW = \"two\\nlines\" }\n[other]\n",
+			want: "mcp_servers.old.command = 'C:\\Program Files\\mcp-bridge.exe'\nmcp_servers.old.args = [\"https://example.com/mcp\", \"--log-level\", \"debug\"]\nmcp_servers.old.env = { A = \"1\", NEW = \"two\\nlines\" }\nmcp_servers.old.startup_timeout_sec = 60\n[other]\n",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -416,7 +417,7 @@ func TestRemove(t *testing.T) {
 		f := open(t, test.host, test.text)
 		all := f.Entries()
 		i := slices.IndexFunc(all, func(e Entry) bool { return e.Name == "old" })
-		if got := f.Excerpt(all[i]); got != test.excerpt {
+		if got := f.Excerpt(all[i], all[i].Server); got != test.excerpt {
 			t.Errorf("excerpt of %q:\ngot  %q\nwant %q", test.text, got, test.excerpt)
 		}
 		if err := f.Remove(all[i]); err != nil {
@@ -477,7 +478,7 @@ func fuzzEdits(f *testing.F, host string) {
 		}
 		file := &File{Host: h, before: text, text: text}
 		for _, e := range file.Entries() {
-			_ = file.Excerpt(e)
+			_ = file.Excerpt(e, e.Server)
 			if e.Name == "example" {
 				return
 			}

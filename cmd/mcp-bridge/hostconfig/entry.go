@@ -19,6 +19,7 @@ type Entry struct {
 
 	Name    string
 	Section []string // the path of the section that it is in
+	URL     string   // of the server, if the host reaches it without a program between
 }
 
 func (e *Entry) path(more ...string) []string {
@@ -57,6 +58,18 @@ func envObject(env map[string]string) object {
 		o = append(o, member{name, env[name]})
 	}
 	return o
+}
+
+// urlIn returns the URL that a decoded entry has in place of a command. Windsurf and Gemini CLI have
+// names of their own for it.
+func urlIn(value any) string {
+	m, _ := value.(map[string]any)
+	for _, key := range []string{"url", "serverUrl", "httpUrl"} {
+		if url, ok := m[key].(string); ok {
+			return url
+		}
+	}
+	return ""
 }
 
 // serverIn returns the server that a decoded entry describes.

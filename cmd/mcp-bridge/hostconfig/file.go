@@ -55,7 +55,8 @@ func (f *File) Entries() []Entry {
 		for _, section := range expand(s, f.text, section) {
 			for _, name := range s.names(f.text, section) {
 				e := Entry{Name: name, Section: section}
-				e.Server = serverIn(at(table, e.path()))
+				value := at(table, e.path())
+				e.Server, e.URL = serverIn(value), urlIn(value)
 				all = append(all, e)
 			}
 		}
@@ -71,13 +72,60 @@ func (f *File) Add(name string, s Server) (Entry, error) {
 
 // Replace lets the entry e start s. Its settings that are no part of a Server stay as they are.
 func (f *File) Replace(e Entry, s Server) error {
+	if err := f.put(e, s); err != nil {
+		return err
+	}
+	table, err := f.Host.syntax.decode(f.text)
+	if err != nil {
+		return err
+	}
+	// What the host wants beside, such as a type.
+	for _, m := range f.Host.entry(s) {
+		path, value := e.path(m.key), m.value
+		if have := at(table, path); have != nil {
+			names, ok := value.([]string)
+			if !ok || m.key == "args" {
+				continue
+			}
+			value = union(have, names)
+			if len(value.([]string)) == len(have.([]any)) {
+				continue
+			}
+		} else if m.key == "env" {
+			continue
+		}
+		if err := f.set(path, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// union returns a decoded list of names, with more that it lacks.
+func union(list any, more []string) []string {
+	var all []string
+	names, _ := list.([]any)
+	for _, name := range names {
+		text, _ := name.(string)
+		all = append(all, text)
+	}
+	for _, name := range more {
+		if !slices.Contains(all, name) {
+			all = append(all, name)
+		}
+	}
+	return all
+}
+
+// put writes what differs between the server of e and s.
+func (f *File) put(e Entry, s Server) error {
 	if e.Command != s.Command {
 		if err := f.set(e.path("command"), s.Command); err != nil {
 			return err
 		}
 	}
 	if !slices.Equal(e.Args, s.Args) {
-		if err := f.set(e.path("args"), s.Args); err != nil {
+		if err := f.set(e.path("args"), slices.Concat([]string{}, s.Args)); err != nil {
 			return err
 		}
 	}
@@ -133,8 +181,14 @@ func (f *File) change(after []byte, path []string, want any, err error) error {
 	return nil
 }
 
-// Excerpt returns the entry as it stands in the file, or is going to.
-func (f *File) Excerpt(e Entry) string { return f.Host.syntax.excerpt(f.text, e.path()) }
+// Excerpt returns the entry as it stands in the file, or is going to, but with the values of shown.
+func (f *File) Excerpt(e Entry, shown Server) string {
+	altered := *f
+	if err := altered.put(e, shown); err != nil {
+		return "…"
+	}
+	return f.Host.syntax.excerpt(altered.text, e.path())
+}
 
 // Changed tells whether there is something to save.
 func (f *File) Changed() bool { return !bytes.Equal(f.before, f.text) }

@@ -3,16 +3,16 @@
 // indentation and line ends.
 package hostconfig
 
-import "slices"
+import "sync"
 
 // A Host is a program that starts MCP servers.
 type Host struct {
 	ID    string // as on the command line
 	Name  string // as its makers write it
-	After string // what makes it see a change
+	After string // a clause that says when it sees a change
 
-	// PassesEnv tells whether its servers get all variables that it has itself. Otherwise they
-	// get those of their entry, and a few like PATH and HOME.
+	// PassesEnv tells whether its servers get all variables that it has itself, or those that
+	// Server.Needs names. Otherwise they get what is in their entry, and a few like PATH and HOME.
 	PassesEnv bool
 
 	syntax   syntax
@@ -48,139 +48,146 @@ func folder(file string) string {
 
 // Find returns the host with this ID, nil if there is none.
 func Find(id string) *Host {
-	i := slices.IndexFunc(Hosts, func(h *Host) bool { return h.ID == id })
-	if i < 0 {
-		return nil
+	for _, h := range Hosts() {
+		if h.ID == id {
+			return h
+		}
 	}
-	return Hosts[i]
+	return nil
 }
 
 // mcpServers is the section that most hosts have, since Claude Desktop had it first.
 var mcpServers = [][]string{{"mcpServers"}}
 
-// Hosts are the hosts that are known, in the order in which they are listed.
-var Hosts = []*Host{
-	{
-		// https://modelcontextprotocol.io/docs/develop/connect-local-servers
-		ID: "claude-desktop", Name: "Claude Desktop", After: "quit Claude Desktop and start it again",
-		syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
-		file: func(s System) string { return s.join(claudeDesktop(s), "claude_desktop_config.json") },
-		logs: func(s System) []string {
-			if s.OS == "darwin" {
-				return []string{s.join(s.Home, "Library", "Logs", "Claude", "mcp*.log")}
-			}
-			return []string{s.join(claudeDesktop(s), "logs", "mcp*.log")}
+// Hosts returns the hosts that are known, in the order in which they are listed.
+func Hosts() []*Host { return hosts() }
+
+// hosts is made when it is needed: most of the time this program has other things to do.
+var hosts = sync.OnceValue(func() []*Host {
+	return []*Host{
+		{
+			// https://modelcontextprotocol.io/docs/develop/connect-local-servers
+			ID: "claude-desktop", Name: "Claude Desktop", After: "Claude Desktop sees the change when it is quit and started again",
+			syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
+			file: func(s System) string { return s.join(claudeDesktop(s), "claude_desktop_config.json") },
+			logs: func(s System) []string {
+				if s.OS == "darwin" {
+					return []string{s.join(s.Home, "Library", "Logs", "Claude", "mcp*.log")}
+				}
+				return []string{s.join(claudeDesktop(s), "logs", "mcp*.log")}
+			},
 		},
-	},
-	{
-		// https://code.claude.com/docs/en/mcp. The servers of one project are beside the user's.
-		ID: "claude-code", Name: "Claude Code", After: "start Claude Code anew", PassesEnv: true,
-		syntax: jsonSyntax{}, sections: [][]string{{"mcpServers"}, {"projects", "*", "mcpServers"}},
-		entry: func(s Server) object {
-			return append(object{{"type", "stdio"}}, append(commandAndArgs(s), member{"env", envObject(s.Env)})...)
+		{
+			// https://code.claude.com/docs/en/mcp. The servers of one project are beside the user's.
+			ID: "claude-code", Name: "Claude Code", After: "Claude Code sees the change when it is started anew", PassesEnv: true,
+			syntax: jsonSyntax{}, sections: [][]string{{"mcpServers"}, {"projects", "*", "mcpServers"}},
+			entry: func(s Server) object {
+				return append(object{{"type", "stdio"}}, append(commandAndArgs(s), member{"env", envObject(s.Env)})...)
+			},
+			file: func(s System) string { return s.join(s.dir("CLAUDE_CONFIG_DIR"), ".claude.json") },
+			found: func(s System) bool {
+				return s.Exists(s.join(s.dir("CLAUDE_CONFIG_DIR"), ".claude.json")) || s.Exists(s.dir("CLAUDE_CONFIG_DIR", ".claude"))
+			},
+			logs: func(s System) []string {
+				dir := s.join(s.cache(), "claude-cli-nodejs")
+				if s.OS == "windows" {
+					dir = s.join(dir, "Cache")
+				}
+				return []string{s.join(dir, "*", "mcp-logs-*", "*")}
+			},
 		},
-		file: func(s System) string { return s.join(s.dir("CLAUDE_CONFIG_DIR"), ".claude.json") },
-		found: func(s System) bool {
-			return s.Exists(s.join(s.dir("CLAUDE_CONFIG_DIR"), ".claude.json")) || s.Exists(s.dir("CLAUDE_CONFIG_DIR", ".claude"))
+		{
+			// https://cursor.com/docs/mcp
+			ID: "cursor", Name: "Cursor", After: "Cursor sees the change by itself; if not, reload its window", PassesEnv: true,
+			syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
+			file: func(s System) string { return s.join(s.Home, ".cursor", "mcp.json") },
+			logs: func(s System) []string {
+				return []string{s.join(s.config(), "Cursor", "logs", "*", "window*", "exthost", "anysphere.cursor-mcp", "*.log")}
+			},
 		},
-		logs: func(s System) []string {
-			dir := s.join(s.cache(), "claude-cli-nodejs")
-			if s.OS == "windows" {
-				dir = s.join(dir, "Cache")
-			}
-			return []string{s.join(dir, "*", "mcp-logs-*", "*")}
+		vsCode("vscode", "VS Code", "Code"),
+		vsCode("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
+		{
+			// https://docs.windsurf.com/windsurf/cascade/mcp
+			ID: "windsurf", Name: "Windsurf", After: "Windsurf sees the change when you press Refresh among its MCP servers", PassesEnv: true,
+			syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
+			file: func(s System) string { return s.join(s.Home, ".codeium", "windsurf", "mcp_config.json") },
+			logs: func(s System) []string {
+				return []string{
+					s.join(s.config(), "Windsurf", "logs", "*", "window*", "exthost", "codeium.windsurf", "*.log"),
+					s.join(s.Home, ".codeium", "windsurf", "logs", "*.log"),
+				}
+			},
 		},
-	},
-	{
-		// https://cursor.com/docs/mcp
-		ID: "cursor", Name: "Cursor", After: "Cursor sees it by itself; if not, reload its window", PassesEnv: true,
-		syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
-		file: func(s System) string { return s.join(s.Home, ".cursor", "mcp.json") },
-		logs: func(s System) []string {
-			return []string{s.join(s.config(), "Cursor", "logs", "*", "window*", "exthost", "anysphere.cursor-mcp", "*.log")}
+		{
+			// https://zed.dev/docs/ai/mcp
+			ID: "zed", Name: "Zed", After: "Zed sees the change by itself", PassesEnv: true,
+			syntax: jsonSyntax{}, sections: [][]string{{"context_servers"}},
+			entry: func(s Server) object {
+				return append(object{{"source", "custom"}}, append(commandAndArgs(s), member{"env", envObject(s.Env)})...)
+			},
+			file: func(s System) string {
+				switch s.OS {
+				case "windows":
+					return s.join(s.config(), "Zed", "settings.json")
+				case "darwin": // not in Application Support
+					return s.join(s.Home, ".config", "zed", "settings.json")
+				default:
+					return s.join(s.config(), "zed", "settings.json")
+				}
+			},
+			logs: func(s System) []string {
+				switch s.OS {
+				case "windows":
+					return []string{s.join(s.dir("LOCALAPPDATA", "AppData", "Local"), "Zed", "logs", "Zed.log")}
+				case "darwin":
+					return []string{s.join(s.Home, "Library", "Logs", "Zed", "Zed.log")}
+				default:
+					return []string{s.join(s.dir("XDG_DATA_HOME", ".local", "share"), "zed", "logs", "Zed.log")}
+				}
+			},
 		},
-	},
-	vsCode("vscode", "VS Code", "Code"),
-	vsCode("vscode-insiders", "VS Code Insiders", "Code - Insiders"),
-	{
-		// https://docs.windsurf.com/windsurf/cascade/mcp
-		ID: "windsurf", Name: "Windsurf", After: "press Refresh among Windsurf's MCP servers", PassesEnv: true,
-		syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
-		file: func(s System) string { return s.join(s.Home, ".codeium", "windsurf", "mcp_config.json") },
-		logs: func(s System) []string {
-			return []string{
-				s.join(s.config(), "Windsurf", "logs", "*", "window*", "exthost", "codeium.windsurf", "*.log"),
-				s.join(s.Home, ".codeium", "windsurf", "logs", "*.log"),
-			}
+		{
+			// https://docs.cline.bot/getting-started/config. Older versions had the file with VS Code's.
+			ID: "cline", Name: "Cline", After: "Cline sees the change by itself", PassesEnv: true,
+			syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
+			file: clineFile,
+			found: func(s System) bool {
+				return s.Exists(clineFile(s)) || s.Exists(clineData(s)) || s.Exists(clineStorage(s))
+			},
+			logs: func(s System) []string {
+				dir := s.join(s.config(), "Code", "logs", "*", "window*", "exthost")
+				return []string{s.join(dir, "output_logging_*", "*Cline*.log"), s.join(dir, "saoudrizwan.claude-dev", "*.log")}
+			},
 		},
-	},
-	{
-		// https://zed.dev/docs/ai/mcp
-		ID: "zed", Name: "Zed", After: "Zed sees it by itself", PassesEnv: true,
-		syntax: jsonSyntax{}, sections: [][]string{{"context_servers"}},
-		entry: func(s Server) object {
-			return append(object{{"source", "custom"}}, append(commandAndArgs(s), member{"env", envObject(s.Env)})...)
+		{
+			// https://geminicli.com/docs/tools/mcp-server
+			ID: "gemini-cli", Name: "Gemini CLI", After: "Gemini CLI sees the change when it is started anew", PassesEnv: true,
+			syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
+			file:   func(s System) string { return s.join(s.dir("GEMINI_CLI_HOME"), ".gemini", "settings.json") },
+			noLogs: "it writes none to files; run 'gemini --debug', and press F12 in it",
 		},
-		file: func(s System) string {
-			switch s.OS {
-			case "windows":
-				return s.join(s.config(), "Zed", "settings.json")
-			case "darwin": // not in Application Support
-				return s.join(s.Home, ".config", "zed", "settings.json")
-			default:
-				return s.join(s.config(), "zed", "settings.json")
-			}
+		{
+			// https://developers.openai.com/codex/mcp
+			ID: "codex", Name: "Codex CLI", After: "Codex CLI sees the change when it is started anew", PassesEnv: true,
+			syntax: tomlSyntax{}, sections: [][]string{{"mcp_servers"}},
+			entry: func(s Server) object {
+				o := commandAndArgs(s)
+				if len(s.Needs) > 0 {
+					o = append(o, member{"env_vars", s.Needs})
+				}
+				// Its default of 10 s is too short for a sign-in.
+				o = append(o, member{"startup_timeout_sec", 60})
+				if len(s.Env) > 0 {
+					o = append(o, member{"env", envObject(s.Env)})
+				}
+				return o
+			},
+			file: func(s System) string { return s.join(s.dir("CODEX_HOME", ".codex"), "config.toml") },
+			logs: func(s System) []string { return []string{s.join(s.dir("CODEX_HOME", ".codex"), "log", "*.log")} },
 		},
-		logs: func(s System) []string {
-			switch s.OS {
-			case "windows":
-				return []string{s.join(s.dir("LOCALAPPDATA", "AppData", "Local"), "Zed", "logs", "Zed.log")}
-			case "darwin":
-				return []string{s.join(s.Home, "Library", "Logs", "Zed", "Zed.log")}
-			default:
-				return []string{s.join(s.dir("XDG_DATA_HOME", ".local", "share"), "zed", "logs", "Zed.log")}
-			}
-		},
-	},
-	{
-		// https://docs.cline.bot/getting-started/config. Older versions had the file with VS Code's.
-		ID: "cline", Name: "Cline", After: "Cline sees it by itself", PassesEnv: true,
-		syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
-		file: clineFile,
-		found: func(s System) bool {
-			return s.Exists(clineFile(s)) || s.Exists(clineData(s)) || s.Exists(clineStorage(s))
-		},
-		logs: func(s System) []string {
-			return []string{s.join(s.config(), "Code", "logs", "*", "window*", "exthost", "saoudrizwan.claude-dev", "*.log")}
-		},
-	},
-	{
-		// https://geminicli.com/docs/tools/mcp-server
-		ID: "gemini-cli", Name: "Gemini CLI", After: "start Gemini CLI anew", PassesEnv: true,
-		syntax: jsonSyntax{}, sections: mcpServers, entry: plainEntry,
-		file:   func(s System) string { return s.join(s.dir("GEMINI_CLI_HOME"), ".gemini", "settings.json") },
-		noLogs: "it writes none to files; run 'gemini --debug', and press F12 in it",
-	},
-	{
-		// https://developers.openai.com/codex/mcp
-		ID: "codex", Name: "Codex CLI", After: "start Codex CLI anew",
-		syntax: tomlSyntax{}, sections: [][]string{{"mcp_servers"}},
-		entry: func(s Server) object {
-			o := commandAndArgs(s)
-			if len(s.Needs) > 0 {
-				o = append(o, member{"env_vars", s.Needs})
-			}
-			// Its default of 10 s is too short for a sign-in.
-			o = append(o, member{"startup_timeout_sec", 60})
-			if len(s.Env) > 0 {
-				o = append(o, member{"env", envObject(s.Env)})
-			}
-			return o
-		},
-		file: func(s System) string { return s.join(s.dir("CODEX_HOME", ".codex"), "config.toml") },
-		logs: func(s System) []string { return []string{s.join(s.dir("CODEX_HOME", ".codex"), "log", "*.log")} },
-	},
-}
+	}
+})
 
 // claudeDesktop returns the folder of Claude Desktop. As an app from the Microsoft Store it sees
 // another one than it asks for.
@@ -198,7 +205,7 @@ func claudeDesktop(s System) string {
 // (https://code.visualstudio.com/docs/copilot/customization/mcp-servers).
 func vsCode(id, name, dir string) *Host {
 	return &Host{
-		ID: id, Name: name, After: name + " sees it by itself, and asks whether you trust the server", PassesEnv: true,
+		ID: id, Name: name, After: name + " sees the change by itself, and asks whether you trust the server", PassesEnv: true,
 		syntax: jsonSyntax{}, sections: [][]string{{"servers"}},
 		entry: func(s Server) object { return append(object{{"type", "stdio"}}, plainEntry(s)...) },
 		file:  func(s System) string { return s.join(s.config(), dir, "User", "mcp.json") },

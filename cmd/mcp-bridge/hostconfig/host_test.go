@@ -49,8 +49,8 @@ func TestFiles(t *testing.T) {
 			}
 		}
 	}
-	if len(Hosts) != 10 {
-		t.Errorf("there are %d hosts, and this test knows 10", len(Hosts))
+	if len(Hosts()) != 10 {
+		t.Errorf("there are %d hosts, and this test knows 10", len(Hosts()))
 	}
 }
 
@@ -106,7 +106,7 @@ func TestLogs(t *testing.T) {
 		{"zed", "linux", "/home/u/.local/share/zed/logs/Zed.log"},
 		{"zed", "darwin", "/Users/u/Library/Logs/Zed/Zed.log"},
 		{"zed", "windows", `C:\Users\u\AppData\Local\Zed\logs\Zed.log`},
-		{"cline", "linux", "/home/u/.config/Code/logs/*/window*/exthost/saoudrizwan.claude-dev/*.log"},
+		{"cline", "linux", "/home/u/.config/Code/logs/*/window*/exthost/output_logging_*/*Cline*.log /home/u/.config/Code/logs/*/window*/exthost/saoudrizwan.claude-dev/*.log"},
 		{"codex", "linux", "/home/u/.codex/log/*.log"},
 	} {
 		patterns, advice := Find(test.host).Logs(system(test.os, nil))
