@@ -198,7 +198,21 @@ func (in *installation) installIn(cmd *cobra.Command, host *hostconfig.Host, arg
 		return err
 	}
 	sayNeeds(cmd, host, c.needs)
+	if names := otherBridges(f); len(names) > 0 {
+		c.remark = fmt.Sprintf("other bridges are in there too (%s); 'mcp-bridge install %s --migrate' puts mcp-bridge in their place", strings.Join(names, ", "), host.ID)
+	}
 	return c.confirmAndSave(in.yes)
+}
+
+// otherBridges returns the entries of a file that start another bridge.
+func otherBridges(f *hostconfig.File) []string {
+	var names []string
+	for _, e := range f.Entries() {
+		if program, _ := e.Bridge(); program != "" && program != hostconfig.Own {
+			names = append(names, entryLabel(e))
+		}
+	}
+	return names
 }
 
 // server returns how a host has to start this line.

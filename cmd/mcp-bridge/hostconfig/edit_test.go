@@ -477,11 +477,19 @@ func fuzzEdits(f *testing.F, host string) {
 			return
 		}
 		file := &File{Host: h, before: text, text: text}
-		for _, e := range file.Entries() {
-			_ = file.Excerpt(e, e.Server)
-			if e.Name == "example" {
-				return
+		type entry struct{ name, text string }
+		others := func() []entry {
+			var all []entry
+			for _, e := range file.Entries() {
+				if e.Name != "example" {
+					all = append(all, entry{e.Name, file.Excerpt(e, e.Server)})
+				}
 			}
+			return all
+		}
+		before := others()
+		if len(before) < len(file.Entries()) {
+			return
 		}
 		e, err := file.Add("example", Server{Command: "c", Args: []string{"a"}, Env: map[string]string{"E": "1"}})
 		if err != nil {
@@ -496,8 +504,14 @@ func fuzzEdits(f *testing.F, host string) {
 		if got := serverIn(at(mustDecode(t, file), e.path())); got.Command != "d" || len(got.Args) > 0 || len(got.Env) != 1 || got.Env["F"] != "2" {
 			t.Fatalf("replaced by %+v in\n%s", got, file.text)
 		}
+		if after := others(); !slices.Equal(before, after) {
+			t.Fatalf("others were %q and are %q", before, after)
+		}
 		if err := file.Remove(e); err != nil {
 			t.Fatalf("%v, for\n%s", err, file.text)
+		}
+		if after := others(); !slices.Equal(before, after) {
+			t.Fatalf("others were %q and are %q", before, after)
 		}
 	})
 }
