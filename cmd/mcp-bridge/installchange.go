@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"mcp-bridge/cmd/mcp-bridge/hostconfig"
@@ -176,7 +177,7 @@ func masked(s hostconfig.Server) hostconfig.Server {
 // maskedValue returns the value of a flag, or an argument if flag is "", without secrets.
 func maskedValue(flag, value string) string {
 	name, _, isHeader := strings.Cut(value, ":")
-	file := strings.HasSuffix(flag, "-file") || strings.HasPrefix(value, "@") || flag == "--client-key"
+	file := slices.Contains(fileFlags, strings.TrimLeft(flag, "-")) || strings.HasPrefix(value, "@")
 	u, err := url.Parse(value)
 	switch {
 	case file, strings.Contains(value, "${"), strings.HasPrefix(flag, "--auth-"), strings.HasPrefix(flag, "--authorize-"):

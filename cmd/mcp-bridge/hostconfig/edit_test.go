@@ -428,6 +428,28 @@ func TestRemove(t *testing.T) {
 	}
 }
 
+// An entry can be shown with some of its strings left out, as they stand there or, where they are written
+// in an unusual way, written anew.
+func TestExcerpt(t *testing.T) {
+	for _, test := range []struct{ host, text, want string }{
+		{"cursor", `{"mcpServers": {"e": {"args": ["a",  "se\"cret"], "env": {"E":  "1"}}}}`, `"e": {"args": ["a",  "***"], "env": {"E":  "***"}}`},
+		{"cursor", `{"mcpServers": {"e": {"args": ["a",  "se\u0022cret"], "env": {"E":  "1"}}}}`, `"e": {"args": ["a","***"], "env": {"E":  "***"}}`},
+		{"codex", "[mcp_servers.e]\nargs = [ 'a', 'se\"cret' ]\nenv = { E = '1' }\n", "[mcp_servers.e]\nargs = [ 'a', \"***\" ]\nenv = { E = \"***\" }"},
+		{"codex", "[mcp_servers.e]\nargs = [ 'a', \"\"\"se\"cret\"\"\" ]\nenv = { E = '1' }\n", "[mcp_servers.e]\nargs = [\"a\", \"***\"]\nenv = { E = \"***\" }"},
+		// An escape that stands for itself in the other notation.
+		{"codex", "[mcp_servers.e]\nargs = [ 'a', \"se\\u0022cret\" ]\nenv = { E = '1' }\n", "[mcp_servers.e]\nargs = [\"a\", \"***\"]\nenv = { E = \"***\" }"},
+	} {
+		f := open(t, test.host, test.text)
+		e := f.Entries()[0]
+		if got := f.Excerpt(e, Server{Args: []string{"a", "***"}, Env: map[string]string{"E": "***"}}); got != test.want {
+			t.Errorf("%s\ngot  %s\nwant %s", test.text, got, test.want)
+		}
+		if f.Changed() {
+			t.Error("the file is changed")
+		}
+	}
+}
+
 // A file that is not what it should be is left alone, with the place where it is broken.
 func TestBroken(t *testing.T) {
 	for _, test := range []struct{ host, text, want string }{

@@ -181,8 +181,37 @@ func (f *File) change(after []byte, path []string, want any, err error) error {
 	return nil
 }
 
-// Excerpt returns the entry as it stands in the file, or is going to, but with the values of shown.
+// Excerpt returns the entry as it stands in the file, or is going to, but with the arguments and the
+// variables of shown, which has as many.
 func (f *File) Excerpt(e Entry, shown Server) string {
+	text := f.Host.syntax.excerpt(f.text, e.path())
+	for i, arg := range e.Args {
+		if !replaceQuoted(&text, arg, shown.Args[i]) {
+			return f.rewritten(e, shown)
+		}
+	}
+	for name, value := range e.Env {
+		if !replaceQuoted(&text, value, shown.Env[name]) {
+			return f.rewritten(e, shown)
+		}
+	}
+	return text
+}
+
+// replaceQuoted replaces a string in text by another one, and tells whether that is done.
+func replaceQuoted(text *string, old, now string) bool {
+	if old == now {
+		return true
+	}
+	before := *text
+	for _, quoted := range []string{string(compactJSON(old)), tomlString(old), "'" + old + "'"} {
+		*text = strings.ReplaceAll(*text, quoted, string(compactJSON(now)))
+	}
+	return *text != before && !strings.Contains(*text, old)
+}
+
+// rewritten is Excerpt for an entry whose strings are written in an unusual way.
+func (f *File) rewritten(e Entry, shown Server) string {
 	altered := *f
 	if err := altered.put(e, shown); err != nil {
 		return "…"
