@@ -122,6 +122,26 @@ func TestSaveThroughLink(t *testing.T) {
 	}
 }
 
+func TestSaveThroughBrokenLink(t *testing.T) {
+	link := filepath.Join(t.TempDir(), "mcp.json")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Skip(err)
+	}
+	f, err := Find("cursor").Open(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Add("example", example); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Save(); err == nil || !strings.Contains(err.Error(), "is a link to a file that does not exist") {
+		t.Error(err)
+	}
+	if got := names(t, filepath.Dir(link)); got != "mcp.json" {
+		t.Errorf("in the folder: %s", got)
+	}
+}
+
 // No backup takes the place of another.
 func TestSaveTwice(t *testing.T) {
 	f := open(t, "cursor", "{}\n")
