@@ -51,7 +51,12 @@ func newRootCommand(begun *bool) *cobra.Command {
 	root.SetHelpFunc(sayHelp)
 	completeFlags(root)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), doctorCommand(), demoCommand(), completionCommand())
+	root.AddCommand(
+		loginCommand(), logoutCommand(), statusCommand(),
+		installCommand(), uninstallCommand(), logsCommand(),
+		doctorCommand(),
+		demoCommand(), completionCommand(),
+	)
 	return root
 }
 

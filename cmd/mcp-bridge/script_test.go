@@ -37,6 +37,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"received": cmdReceived,
 	"proxied":  cmdProxied,
 	"relayed":  cmdRelayed,
+	"hosted":   cmdHosted,
+	"fill":     cmdFill,
 
 	"authority": cmdAuthority,
 	"asked":     cmdAsked,
