@@ -55,7 +55,7 @@ func newRootCommand(begun *bool) *cobra.Command {
 		loginCommand(), logoutCommand(), statusCommand(),
 		installCommand(), uninstallCommand(), logsCommand(),
 		doctorCommand(),
-		demoCommand(), completionCommand(),
+		demoCommand(), completionCommand(), versionCommand(),
 	)
 	return root
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"runtime/debug"
 	"strings"
 
 	"mcp-bridge/auth"
@@ -28,23 +27,6 @@ import (
 
 //go:embed usage.txt
 var usage string
-
-// version is the release, set at link time: -ldflags "-X main.version=v1.2.3".
-var version string
-
-// unknownVersion is what the Go command calls a module that is built where it is developed.
-const unknownVersion = "(devel)"
-
-// versionText returns the version of the program: that of the release, or the module's.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return unknownVersion
-}
 
 // sayHelp prints the help of cmd on standard output.
 func sayHelp(cmd *cobra.Command, _ []string) {
