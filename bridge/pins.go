@@ -44,7 +44,8 @@ func PinTool(definition []byte) PinnedTool {
 
 // Changed returns the names of the members that differ from those of now, sorted.
 func (t PinnedTool) Changed(now PinnedTool) []string {
-	names := maps.Clone(t)
+	names := make(PinnedTool)
+	maps.Copy(names, t)
 	maps.Copy(names, now)
 	maps.DeleteFunc(names, func(name, _ string) bool {
 		before, was := t[name]

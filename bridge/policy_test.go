@@ -563,4 +563,7 @@ func TestPinTool(t *testing.T) {
 			t.Errorf("changed in %s: %q, want %q", definition, got, want)
 		}
 	}
+	if got := bridge.PinnedTool(nil).Changed(before); !slices.Equal(got, []string{"description", "inputSchema", "name"}) {
+		t.Errorf("changed since there was nothing: %q", got)
+	}
 }

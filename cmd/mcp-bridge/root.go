@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 
 	"mcp-bridge/bridge"
@@ -79,27 +80,12 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
-	cfg := bridge.Config{
-		URL:             o.url,
-		Transport:       o.transport,
-		Header:          o.requestHeader(),
-		HTTPClient:      newHTTPClient(o, log),
-		MaxMessage:      o.maxMessage,
-		MaxInFlight:     o.maxInFlight,
-		KeepAlive:       o.keepAlive,
-		ResponseTimeout: o.responseTimeout,
-		Logger:          log,
+	cfg, done, err := o.bridgeConfig(log)
+	if err != nil {
+		return err
 	}
-	if !o.hasAuthorization() {
-		login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = login.Close() }()
-		cfg.HTTPClient.Transport = &hinting{login, o}
-		cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
-	}
-	err := bridge.Run(ctx, in, out, cfg)
+	defer done()
+	err = bridge.Run(ctx, in, out, cfg)
 	if err == nil && errors.Is(context.Cause(ctx), bridge.ErrOutputClosed) {
 		err = bridge.ErrOutputClosed
 	}
@@ -108,4 +94,35 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		return loggedError{err}
 	}
 	return nil
+}
+
+// bridgeConfig returns how to reach the server that o names, with sign-in, and a function to call when
+// that is over.
+func (o *options) bridgeConfig(log *slog.Logger) (cfg bridge.Config, done func(), err error) {
+	policy, err := o.toolPolicy(log)
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg = bridge.Config{
+		URL:             o.url,
+		Transport:       o.transport,
+		Header:          o.requestHeader(),
+		HTTPClient:      newHTTPClient(o, log),
+		MaxMessage:      o.maxMessage,
+		MaxInFlight:     o.maxInFlight,
+		KeepAlive:       o.keepAlive,
+		ResponseTimeout: o.responseTimeout,
+		Policy:          policy,
+		Logger:          log,
+	}
+	if o.hasAuthorization() {
+		return cfg, func() {}, nil
+	}
+	login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.HTTPClient.Transport = &hinting{login, o}
+	cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
+	return cfg, func() { _ = login.Close() }, nil
 }
