@@ -49,7 +49,7 @@ func newRootCommand(begun *bool) *cobra.Command {
 	root.SetHelpFunc(sayHelp)
 	completeFlags(root)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), demoCommand(), completionCommand())
+	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), inspectCommand(), pinsCommand(), demoCommand(), completionCommand())
 	return root
 }
 
