@@ -54,7 +54,7 @@ func (g *gate) watch(c *call) {
 // drops tells whether a notification goes nowhere. A tools/call without an id is nothing that MCP
 // knows, but a server might run it.
 func (g *gate) drops(m *message) bool {
-	if g == nil || m.kind != notification || !m.is(mcp.MethodToolsCall) {
+	if g == nil || m.kind != notification || !m.is(mcp.MethodToolsCall) || !g.policy.withholdsSome() {
 		return false
 	}
 	g.log.Warn("the host calls a tool without an id, which is not passed on")
@@ -64,7 +64,7 @@ func (g *gate) drops(m *message) bool {
 // admit returns why a call must not reach the server, nil if it may. A call that has to wait for
 // that lets others pass.
 func (g *gate) admit(r *relay, c *call, t *turn) error {
-	if g == nil || !c.is(mcp.MethodToolsCall) {
+	if g == nil || !c.is(mcp.MethodToolsCall) || !g.policy.withholdsSome() {
 		return nil
 	}
 	name, ok := calledTool(c.params)
@@ -204,7 +204,7 @@ func (g *gate) withholds(definition []byte) bool {
 		Annotations json.RawMessage
 	}
 	if json.Unmarshal(definition, &tool) != nil || tool.Name == nil {
-		return true // nobody can call it, nor say what it is
+		return g.policy.withholdsSome() // nobody can call it, nor say what it is
 	}
 	name := *tool.Name
 	refusal := g.policy.byName(name)

@@ -138,5 +138,10 @@ func (p *Policy) byName(name string) *rpcError {
 	return nil
 }
 
+// withholdsSome tells whether there may be a tool that is withheld.
+func (p *Policy) withholdsSome() bool {
+	return len(p.Allow) > 0 || len(p.Ignore) > 0 || p.needsDefinition()
+}
+
 // needsDefinition tells whether a name is not enough to judge a tool.
 func (p *Policy) needsDefinition() bool { return p.ReadOnly || p.Pins != nil && p.Strict }

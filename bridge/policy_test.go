@@ -275,16 +275,26 @@ func TestPolicy_Calls(t *testing.T) {
 	}
 }
 
-// Without a policy nothing is refused, and nothing is looked at.
+// Without a policy nothing is refused, nor with one that withholds nothing.
 func TestPolicy_None(t *testing.T) {
 	t.Parallel()
-	s := serveTools(t, fixed(toolPages))
-	h := startHost(t, bridge.Config{URL: s.URL})
-	h.handshake("2025-11-25")
-	h.send(`{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"a","name":"b"}}`)
-	wantResult(t, h, "3")
-	h.send(`{"jsonrpc":"2.0","method":"tools/call"}`)
-	eventually(t, "the server has the notification", func() bool { return len(s.got()) == 2 })
+	const odd = `{"jsonrpc":"2.0","id":1,"result":{"tools":[{"name":7},{}, "x"]}}`
+	for name, policy := range map[string]*bridge.Policy{"none": nil, "empty": {}, "pins": {Pins: &memoryPins{}}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := serveTools(t, fixed(map[string]string{"": odd}))
+			h := startHost(t, bridge.Config{URL: s.URL, Policy: policy})
+			h.handshake("2025-11-25")
+			h.send(listFirst)
+			if got := h.next(); got != odd {
+				t.Errorf("the host got\n%s, want\n%s", got, odd)
+			}
+			h.send(`{"jsonrpc":"2.0","id":3,"method":"tools/call","params":{"name":"a","name":"b"}}`)
+			wantResult(t, h, "3")
+			h.send(`{"jsonrpc":"2.0","method":"tools/call"}`)
+			eventually(t, "the server has the notification", func() bool { return len(s.got()) == 3 })
+		})
+	}
 }
 
 // A tool that was not listed yet is looked up, page by page, with what says who is asking.

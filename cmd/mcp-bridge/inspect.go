@@ -105,8 +105,11 @@ func withServer(ctx context.Context, o *options, log *slog.Logger, use func(*inn
 	defer done()
 	host := startInnerHost(ctx, cfg)
 	err = use(host)
-	if ended := host.close(); err == nil && ended != nil {
-		err = errors.New(explain(ended))
+	switch ended := host.close(); {
+	case errors.Is(err, errInterrupted):
+		return errInterrupted
+	case ended != nil: // by itself; what else went wrong comes from that
+		return errors.New(explain(ended))
 	}
 	return err
 }

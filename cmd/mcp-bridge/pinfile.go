@@ -92,12 +92,17 @@ func (f *pinFile) Save(tools bridge.PinnedTools) (err error) {
 	if err != nil {
 		return err
 	}
-	_, err = beside.Write(append(text, '\n'))
-	if err = errors.Join(err, beside.Close()); err == nil {
-		err = os.Rename(beside.Name(), f.path)
+	defer func() {
+		beside.Close()
+		if err != nil {
+			_ = os.Remove(beside.Name())
+		}
+	}()
+	if _, err = beside.Write(append(text, '\n')); err != nil {
+		return err
 	}
-	if err != nil {
-		_ = os.Remove(beside.Name())
+	if err = errors.Join(beside.Sync(), beside.Close()); err != nil {
+		return err
 	}
-	return err
+	return os.Rename(beside.Name(), f.path)
 }

@@ -6,8 +6,10 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 )
 
 // A progressLine shows how far a call is, on one line of a terminal. The nil progressLine shows nothing.
@@ -20,7 +22,7 @@ type progressLine struct {
 
 	mu    sync.Mutex
 	said  string // by the server
-	shown bool   // there is a line to clear
+	shown int    // how many characters there are to clear
 }
 
 // newProgressLine returns nil unless out is a terminal.
@@ -28,6 +30,10 @@ func newProgressLine(out io.Writer, what string) *progressLine {
 	if !isTerminal(out) {
 		return nil
 	}
+	return startProgressLine(out, what)
+}
+
+func startProgressLine(out io.Writer, what string) *progressLine {
 	p := &progressLine{out: out, what: oneLine(what), begun: time.Now(), stop: make(chan struct{}), done: make(chan struct{})}
 	go func() { // ends with close
 		defer close(p.done)
@@ -92,8 +98,10 @@ const longestLine = 72
 func (p *progressLine) show() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.shown = true
-	fmt.Fprintf(p.out, "\r\x1b[K%s (%d s)", shorten(p.what+p.said, longestLine), int(time.Since(p.begun).Seconds()))
+	line := fmt.Sprintf("%s (%d s)", shorten(p.what+p.said, longestLine), int(time.Since(p.begun).Seconds()))
+	length := utf8.RuneCountInString(line)
+	fmt.Fprint(p.out, "\r", line, strings.Repeat(" ", max(p.shown-length, 0)))
+	p.shown = length
 }
 
 // clear takes the line away, so that something else can be written.
@@ -103,10 +111,10 @@ func (p *progressLine) clear() {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.shown {
-		fmt.Fprint(p.out, "\r\x1b[K")
+	if p.shown > 0 {
+		fmt.Fprint(p.out, "\r", strings.Repeat(" ", p.shown), "\r")
 	}
-	p.shown = false
+	p.shown = 0
 }
 
 // close takes the line away for good.
