@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -40,6 +41,9 @@ The exit code is 1 if the tool says that it failed.`,
 				return usageError{err}
 			}
 			i.out, i.stderr = cmd.OutOrStdout(), cmd.ErrOrStderr()
+			if isTerminal(cmd.InOrStdin()) && isTerminal(i.stderr) {
+				i.person = &questioner{bufio.NewReader(cmd.InOrStdin()), i.stderr}
+			}
 			return i.run(cmd.Context(), &o, act)
 		},
 	}
@@ -56,6 +60,7 @@ type inspection struct {
 	out, stderr io.Writer
 	host        *innerHost
 	progress    *progressLine // nil where nobody would see it
+	person      *questioner   // nil where there is nobody to ask
 	filtered    bool          // some tools may be withheld
 }
 
@@ -121,17 +126,43 @@ func (i *inspection) heard(m *hostMessage) error {
 		i.progress.take(m.Params)
 	case m.ID == nil:
 	case m.Method == "elicitation/create":
-		var asks struct{ Message string }
-		_ = json.Unmarshal(m.Params, &asks)
-		i.progress.clear()
-		fmt.Fprintf(i.stderr, "mcp-bridge: the server asks %q, which is declined: there is nobody to ask\n", oneLine(asks.Message))
-		return i.host.send(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"result":{"action":"decline"}}`)
+		return i.elicit(m)
 	case m.Method == "ping":
 		return i.host.send(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"result":{}}`)
 	default:
 		return i.host.send(fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"error":{"code":%d,"message":"mcp-bridge inspect does not do this"}}`, m.ID, codeMethodNotFound))
 	}
 	return nil
+}
+
+// elicit answers a question of the server's: as the person at the terminal does, or if there is none by
+// declining.
+func (i *inspection) elicit(m *hostMessage) error {
+	var asks struct {
+		Message         string
+		RequestedSchema json.RawMessage
+	}
+	_ = json.Unmarshal(m.Params, &asks) // what can't be read asks nothing
+	i.progress.pause(true)
+	defer i.progress.pause(false)
+	answer := elicitation{Action: "decline"}
+	if i.person == nil {
+		fmt.Fprintf(i.stderr, "mcp-bridge: the server asks %q, which is declined: there is nobody to ask\n", oneLine(asks.Message))
+	} else {
+		answered := make(chan elicitation, 1)
+		// Ends with the answer, or with the program: there is no way to interrupt a terminal's Read.
+		go func() { answered <- i.person.ask(asks.Message, asks.RequestedSchema) }()
+		select {
+		case answer = <-answered:
+		case <-i.host.ctx.Done():
+			answer.Action = "cancel"
+		}
+	}
+	result, err := encodeJSON(answer)
+	if err != nil {
+		return err
+	}
+	return i.host.send(`{"jsonrpc":"2.0","id":` + string(m.ID) + `,"result":` + string(result) + `}`)
 }
 
 // An overviewJSON is what --json prints of a server.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -69,12 +70,14 @@ func TestProgressLine(t *testing.T) {
 	p := startProgressLine(&out, "count")
 	p.take(json.RawMessage(`{"progress":1,"total":3,"message":"a long message"}`))
 	p.take(json.RawMessage(`{"progress":2}`))
-	p.clear()
+	p.pause(true)
+	p.take(json.RawMessage(`{"progress":7}`))
+	p.pause(false)
 	p.take(json.RawMessage(`{"progress":3,"message":"` + strings.Repeat("x", 200) + `"}`))
 	p.close()
 	lines := strings.Split(out.String(), "\r")
 	if len(lines) < 6 || !strings.HasPrefix(lines[1], "count: 1 of 3, a long message (") || !strings.HasPrefix(lines[2], "count: 2 (") || len(lines[2]) < len(lines[1]) ||
-		lines[len(lines)-1] != "" || strings.TrimSpace(lines[len(lines)-2]) != "" {
+		lines[len(lines)-1] != "" || strings.TrimSpace(lines[len(lines)-2]) != "" || strings.Contains(out.String(), ": 7") {
 		t.Errorf("this was shown: %q", lines)
 	}
 	for _, line := range lines {
@@ -88,6 +91,38 @@ func TestProgressLine(t *testing.T) {
 	}
 	var none *progressLine
 	none.take(json.RawMessage(`{"progress":3}`))
-	none.clear()
+	none.pause(true)
 	none.close()
+}
+
+// A person is asked for one value after another, and again for one that makes no sense.
+func TestQuestioner(t *testing.T) {
+	const schema = `{"type":"object","properties":{"name":{"type":"string"},"age":{"type":"integer","description":"In years"},"color":{"enum":["red","blue"],"default":"red"},"ok":{"type":"boolean"}},"required":["name","ok"]}`
+	for typed, want := range map[string]string{
+		"Ann\n7\nblue\ntrue\ny\n":                `{"action":"accept","content":{"age":7,"color":"blue","name":"Ann","ok":true}}`,
+		"Ann B.\r\n\r\n\r\nfalse\r\nYES\r\n":     `{"action":"accept","content":{"color":"red","name":"Ann B.","ok":false}}`,
+		"Ann\nseven\n7\ngreen\n\nyes\ntrue\ny\n": `{"action":"accept","content":{"age":7,"color":"red","name":"Ann","ok":true}}`,
+		"\n":                                     `{"action":"decline"}`,
+		"Ann\n\n\n\n":                            `{"action":"decline"}`,
+		"Ann\n7\nred\ntrue\n\n":                  `{"action":"decline"}`,
+		"Ann\n7\nred\ntrue\n":                    `{"action":"cancel"}`,
+		"Ann\n":                                  `{"action":"cancel"}`,
+		"":                                       `{"action":"cancel"}`,
+	} {
+		var shown bytes.Buffer
+		q := &questioner{bufio.NewReader(strings.NewReader(typed)), &shown}
+		got, err := encodeJSON(q.ask("Who are you?\u001b[2J", json.RawMessage(schema)))
+		if err != nil || string(got) != want {
+			t.Errorf("%q became %s (%v), want %s", typed, got, err, want)
+		}
+		if !strings.Contains(shown.String(), "  Who are you?[2J\n") || !strings.Contains(shown.String(), "  name (string, required): ") {
+			t.Errorf("this was shown:\n%s", shown.String())
+		}
+	}
+	for typed, want := range map[string]string{"y\n": "accept", "\n": "decline", "n\n": "decline", "": "cancel"} {
+		q := &questioner{bufio.NewReader(strings.NewReader(typed)), new(bytes.Buffer)}
+		if got := q.ask("Delete everything?", nil); got.Action != want {
+			t.Errorf("a question without values, answered with %q: %+v", typed, got)
+		}
+	}
 }

@@ -98,8 +98,8 @@ func startInnerHost(ctx context.Context, cfg bridge.Config) *innerHost {
 	h.pipe = h
 	go func() { // ends with the input, at close
 		h.ended <- bridge.Run(context.WithoutCancel(ctx), fromHost, out, cfg)
-		fromHost.Close()
-		out.Close()
+		_ = fromHost.Close() // never fails, nor do those below
+		_ = out.Close()
 	}()
 	go func() { // ends with the bridge
 		defer close(h.lines)
@@ -148,7 +148,7 @@ func (h *innerHost) receive() (string, error) {
 
 // close ends the bridge, and returns why it ended if it did so by itself.
 func (h *innerHost) close() error {
-	h.in.Close()
+	_ = h.in.Close()
 	for range h.lines { // what nobody waits for any more
 	}
 	return <-h.ended

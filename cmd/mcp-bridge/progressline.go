@@ -20,9 +20,10 @@ type progressLine struct {
 	stop  chan struct{}
 	done  chan struct{} // closed when nothing more is written
 
-	mu    sync.Mutex
-	said  string // by the server
-	shown int    // how many characters there are to clear
+	mu     sync.Mutex
+	said   string // by the server
+	shown  int    // how many characters there are to clear
+	paused bool
 }
 
 // newProgressLine returns nil unless out is a terminal.
@@ -51,9 +52,9 @@ func startProgressLine(out io.Writer, what string) *progressLine {
 	return p
 }
 
-// isTerminal tells whether a person sees what is written to out as it comes.
-func isTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
+// isTerminal tells whether a reader or writer is a terminal.
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
 	if !ok {
 		return false
 	}
@@ -98,14 +99,17 @@ const longestLine = 72
 func (p *progressLine) show() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.paused {
+		return
+	}
 	line := fmt.Sprintf("%s (%d s)", shorten(p.what+p.said, longestLine), int(time.Since(p.begun).Seconds()))
 	length := utf8.RuneCountInString(line)
 	fmt.Fprint(p.out, "\r", line, strings.Repeat(" ", max(p.shown-length, 0)))
 	p.shown = length
 }
 
-// clear takes the line away, so that something else can be written.
-func (p *progressLine) clear() {
+// pause takes the line away, so that something else can be written, until it is called with false.
+func (p *progressLine) pause(on bool) {
 	if p == nil {
 		return
 	}
@@ -114,7 +118,7 @@ func (p *progressLine) clear() {
 	if p.shown > 0 {
 		fmt.Fprint(p.out, "\r", strings.Repeat(" ", p.shown), "\r")
 	}
-	p.shown = 0
+	p.shown, p.paused = 0, on
 }
 
 // close takes the line away for good.
@@ -124,5 +128,5 @@ func (p *progressLine) close() {
 	}
 	close(p.stop)
 	<-p.done
-	p.clear()
+	p.pause(true)
 }
