@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"maps"
@@ -174,6 +175,52 @@ func TestPolicy_CutsElsewhere(t *testing.T) {
 	}
 	if n := s.Count("tools/call"); n != 0 {
 		t.Errorf("the server got %d calls", n)
+	}
+}
+
+// Whatever the eras of host and server, only the tool that only reads gets to the host, and can be called,
+// also before it was listed.
+func TestPolicy_Eras(t *testing.T) {
+	t.Parallel()
+	const tools = `"tools":[{"name":"write","inputSchema":{"type":"object"}},{"name":"read","inputSchema":{"type":"object"},"annotations":{"readOnlyHint":true}}]`
+	for hostEra, isModern := range map[string]bool{"handshake host": false, "modern host": true} {
+		for serverEra, versions := range map[string][]string{"handshake server": nil, "modern server": bridgetest.Modern, "server of both": bridgetest.Dual} {
+			t.Run(hostEra+", "+serverEra, func(t *testing.T) {
+				t.Parallel()
+				s := bridgetest.NewServer(bridgetest.Config{Versions: versions, Handle: handlers(
+					always("tools/list", answers(`{"resultType":"complete","ttlMs":0,"cacheScope":"private",`+tools+`}`)),
+					always("tools/call", answers(`{"resultType":"complete","content":[]}`)),
+				)})
+				t.Cleanup(s.Close)
+				pins := &memoryPins{}
+				h := startHost(t, bridge.Config{URL: s.URL(), Policy: &bridge.Policy{ReadOnly: true, Pins: pins, Strict: true}})
+				request := func(id, method, members string) string {
+					if isModern {
+						return modern(id, method, members)
+					}
+					return `{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `","params":{` + strings.TrimSuffix(members, ",") + `}}`
+				}
+				if !isModern {
+					h.handshake("2025-11-25")
+				}
+				h.send(request("1", "tools/call", `"name":"read","arguments":{},`))
+				wantResult(t, h, "1")
+				h.send(request("2", "tools/call", `"name":"write","arguments":{},`))
+				if got := h.answer("2"); !bytes.Contains(got, []byte(`"code":-32602`)) || !bytes.Contains(got, []byte("setting read-only")) {
+					t.Errorf("the host got\n%s", got)
+				}
+				h.send(request("3", "tools/list", ""))
+				if got := h.answer("3"); !bytes.Contains(got, []byte(`"tools":[{"name":"read",`)) || bytes.Contains(got, []byte("write")) {
+					t.Errorf("the host got\n%s", got)
+				}
+				if n := s.Count("tools/call"); n != 1 {
+					t.Errorf("the server got %d calls", n)
+				}
+				if len(pins.tools) != 2 {
+					t.Errorf("pinned: %v", pins.tools)
+				}
+			})
+		}
 	}
 }
 

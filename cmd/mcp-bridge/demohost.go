@@ -93,7 +93,7 @@ func (h *demoHost) request(method, params string) (demoAnswer, error) {
 		return nil
 	}
 	raw, err := h.mcpHost.request(method, params)
-	if refused, ok := errors.AsType[*answerError](err); ok {
+	if refused, ok := errors.AsType[*requestError](err); ok {
 		return a, fmt.Errorf("the answer to %s is an error: %w", method, refused)
 	}
 	if err != nil {

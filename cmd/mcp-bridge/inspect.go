@@ -103,7 +103,7 @@ func (i *inspection) run(ctx context.Context, o *options, act func() error) erro
 
 // withServer connects to the server that o names, as the relay does, and has use talk to it.
 func withServer(ctx context.Context, o *options, log *slog.Logger, use func(*innerHost) error) error {
-	cfg, done, err := o.bridgeConfig(log)
+	cfg, done, err := o.connection(log)
 	if err != nil {
 		return err
 	}

@@ -25,17 +25,17 @@ type hostMessage struct {
 	Method string
 	Params json.RawMessage
 	Result json.RawMessage
-	Error  *answerError
+	Error  *requestError
 }
 
-// An answerError is the error that a request was answered with.
-type answerError struct {
+// A requestError is the error that a request was answered with.
+type requestError struct {
 	Code    int
 	Message string
 	Data    json.RawMessage
 }
 
-func (e *answerError) Error() string { return e.Message }
+func (e *requestError) Error() string { return e.Message }
 
 // An mcpHost talks over a pipe as an MCP host does, with one request at a time.
 type mcpHost struct {
@@ -44,7 +44,7 @@ type mcpHost struct {
 	lastID int
 }
 
-// request sends a request and reads up to its answer. The error is an *answerError if there is one that
+// request sends a request and reads up to its answer. The error is a *requestError if there is one that
 // is an error.
 func (h *mcpHost) request(method, params string) (result json.RawMessage, err error) {
 	h.lastID++
@@ -181,7 +181,7 @@ func (h *innerHost) list(method, member string) ([]json.RawMessage, error) {
 	params := "{}"
 	for range maxListPages {
 		result, err := h.request(method, params)
-		if refused, ok := errors.AsType[*answerError](err); ok && refused.Code == codeMethodNotFound {
+		if refused, ok := errors.AsType[*requestError](err); ok && refused.Code == codeMethodNotFound {
 			return all, nil
 		}
 		if err != nil {

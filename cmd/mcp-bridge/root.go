@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"os"
 
 	"mcp-bridge/bridge"
@@ -69,6 +70,40 @@ func helpCommand() *cobra.Command {
 	}
 }
 
+// bridgeConfig returns what package bridge has to know. Requests go through client.
+func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Config {
+	return bridge.Config{
+		URL:             o.url,
+		Transport:       o.transport,
+		Header:          o.requestHeader(),
+		HTTPClient:      client,
+		MaxMessage:      o.maxMessage,
+		MaxInFlight:     o.maxInFlight,
+		KeepAlive:       o.keepAlive,
+		ResponseTimeout: o.responseTimeout,
+		Logger:          log,
+	}
+}
+
+// connection returns how to reach the server that o names, with its tools as the flags have it, and with
+// sign-in. Done is to be called when that is over.
+func (o *options) connection(log *slog.Logger) (cfg bridge.Config, done func(), err error) {
+	cfg = o.bridgeConfig(newHTTPClient(o, log), log)
+	if cfg.Policy, err = o.toolPolicy(log); err != nil {
+		return cfg, nil, err
+	}
+	if o.hasAuthorization() {
+		return cfg, func() {}, nil
+	}
+	login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.HTTPClient.Transport = &hinting{login, o}
+	cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
+	return cfg, func() { _ = login.Close() }, nil
+}
+
 // relay connects in and out with the server that o names, until one of them ends.
 func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer) error {
 	log, flush := newLogger(o, stderr)
@@ -80,7 +115,7 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
-	cfg, done, err := o.bridgeConfig(log)
+	cfg, done, err := o.connection(log)
 	if err != nil {
 		return err
 	}
@@ -94,35 +129,4 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		return loggedError{err}
 	}
 	return nil
-}
-
-// bridgeConfig returns how to reach the server that o names, with sign-in, and a function to call when
-// that is over.
-func (o *options) bridgeConfig(log *slog.Logger) (cfg bridge.Config, done func(), err error) {
-	policy, err := o.toolPolicy(log)
-	if err != nil {
-		return cfg, nil, err
-	}
-	cfg = bridge.Config{
-		URL:             o.url,
-		Transport:       o.transport,
-		Header:          o.requestHeader(),
-		HTTPClient:      newHTTPClient(o, log),
-		MaxMessage:      o.maxMessage,
-		MaxInFlight:     o.maxInFlight,
-		KeepAlive:       o.keepAlive,
-		ResponseTimeout: o.responseTimeout,
-		Policy:          policy,
-		Logger:          log,
-	}
-	if o.hasAuthorization() {
-		return cfg, func() {}, nil
-	}
-	login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
-	if err != nil {
-		return cfg, nil, err
-	}
-	cfg.HTTPClient.Transport = &hinting{login, o}
-	cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
-	return cfg, func() { _ = login.Close() }, nil
 }
