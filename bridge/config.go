@@ -91,6 +91,10 @@ type Config struct {
 	// is not pinged.
 	KeepAlive time.Duration
 
+	// Policy, if set, withholds some of the server's tools from the host. Nil means that everything
+	// goes.
+	Policy *Policy
+
 	// InputEnded, if set, is called when the input has ended or ctx is done: whoever works for
 	// requests under way may give up what would take long.
 	InputEnded func()

@@ -62,6 +62,9 @@ func completeFlags(cmd *cobra.Command) {
 		"max-message":      nil,
 		"max-in-flight":    nil,
 		"keep-alive":       nil,
+		"allow-tool":       nil,
+		"ignore-tool":      nil,
+		"pin-tools":        {pinWarn, pinStrict},
 	} {
 		err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		if err != nil {

@@ -39,6 +39,7 @@ type options struct {
 	disableCookies  bool
 	version         bool
 	auth            authOptions
+	policy          policyOptions
 }
 
 // register sets the defaults and defines the flags. Their one-line descriptions are for shell
@@ -74,6 +75,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.Func("log-level", "what to say on standard error", o.setLogLevel)
 	fs.Func("log-file", "append the log to this file too", o.setLogFile)
 	fs.BoolP("help", "h", false, "print this text")
+	o.policy.register(fs)
 	o.auth.register(fs)
 	o.registerMcpRemote(fs)
 }
@@ -92,8 +94,11 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 			return
 		}
 		set := f.Value.Set
-		if f.Name == "header" {
+		switch f.Name {
+		case "header":
 			set = func(s string) error { return addHeaderLines(o.header, s) }
+		case "allow-tool", "ignore-tool":
+			set = eachWord(set)
 		}
 		if e := set(value); e != nil {
 			err = usageError{fmt.Errorf("%s: %w", name, plainError(f, e))}

@@ -14,6 +14,7 @@ import (
 	"mcp-bridge/bridge"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // What mcp-bridge says to a person follows these rules:
@@ -42,17 +43,17 @@ func sayHelp(cmd *cobra.Command, _ []string) {
 	fmt.Fprintf(out, "%s\n\n%s", strings.TrimSpace(about), cmd.UsageString())
 }
 
-// shareUsage says in the help of a command that its flags are those of the root command, instead of
-// listing them all.
+// shareUsage says in the help of a command that its flags are those of the root command, beside its own,
+// instead of listing them all.
 func shareUsage(cmd *cobra.Command) {
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		out := cmd.OutOrStderr()
-		fmt.Fprintf(out, "Usage:\n  mcp-bridge %s [flags]\n\nFlags:\n", cmd.Use)
-		for _, name := range []string{"all", "json", "login"} { // what the root command does not have
-			if f := cmd.Flags().Lookup(name); f != nil {
-				fmt.Fprintf(out, "  --%-5s %s\n", f.Name, f.Usage)
+		fmt.Fprintf(out, "Usage:\n  %s\n\nFlags:\n", cmd.UseLine())
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if cmd.Root().Flags().Lookup(f.Name) == nil {
+				fmt.Fprintf(out, "  --%-6s%s\n", f.Name, f.Usage)
 			}
-		}
+		})
 		fmt.Fprint(out, "  and those of mcp-bridge itself, as in the host's configuration; see 'mcp-bridge --help'\n")
 		return nil
 	})
