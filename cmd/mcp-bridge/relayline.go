@@ -49,11 +49,8 @@ func parseRelayLine(args []string, env map[string]string) (*relayLine, error) {
 	if err := line.tolerate(err); err != nil {
 		return nil, err
 	}
-	if err := o.setURL(cmd, fs.Args()); err != nil {
+	if err := o.finish(cmd, fs.Args()); err != nil {
 		return nil, err
-	}
-	if err := o.auth.check(fs); err != nil {
-		return nil, usageError{err}
 	}
 	line.url = o.url
 	if len(fs.Args()) > 1 && !fs.Changed("callback-port") { // mcp-remote has it there
