@@ -89,7 +89,7 @@ func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 	meta := params.child("_meta").without("progressToken", mcp.MetaKeyLogLevel)
 	m := s.r.newRequest(string(mcp.MethodServerDiscover), object{{"_meta", meta.raw()}})
 	answer, err := s.r.askServer(ctx, m, ask{request: s.modern.ask})
-	err = s.conclude(judge(answer, err))
+	err = s.conclude(c, judge(answer, err))
 	looked()
 	if err != nil {
 		return err
@@ -97,13 +97,18 @@ func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 	return s.server().request(ctx, c, sent)
 }
 
-// conclude chooses by what judge says.
-func (s *choosing) conclude(err error) error {
+// conclude chooses by what judge says of the server, for a request of the host's.
+func (s *choosing) conclude(c *call, err error) error {
 	if not, ok := errors.AsType[*notModernError](err); ok {
 		s.r.log.Info("the server is of an earlier era than the host, translating", "reason", not)
 		s.r.remember(EraLegacy)
-		s.choose(newToHandshake(s.r))
+		server := newToHandshake(s.r)
+		server.offer = not.best()
+		s.choose(server)
 		return nil
+	}
+	if e, ok := errors.AsType[*rpcError](err); ok && e.data.Supported != nil { // spec 6.72
+		e.code, e.data.Requested = mcp.UNSUPPORTED_PROTOCOL_VERSION, readObject(c.params).child("_meta").text(mcp.MetaKeyProtocolVersion)
 	}
 	if err == nil {
 		s.choose(s.modern)
@@ -129,7 +134,7 @@ func (s *choosing) discover(ctx context.Context, c *call, sent sentFunc) error {
 	if answer == nil && undecided(err) {
 		return answerUndecided(s.r, c)
 	}
-	if err = s.conclude(judge(answer, err)); err != nil {
+	if err = s.conclude(c, judge(answer, err)); err != nil {
 		return err
 	}
 	if s.server() == remote(s.modern) {

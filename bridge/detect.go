@@ -102,7 +102,7 @@ func (d *detecting) request(ctx context.Context, c *call, sent sentFunc) error {
 		}
 	}
 
-	if status := statusOf(first); refusal != nil && status != nil && !maybeLegacy(status) { // no evidence, whatever it says (spec 3.23, 3.24)
+	if status := statusOf(first); refusal != nil && status != nil && status.Code/100 != 2 && !maybeLegacy(status) { // no evidence, whatever it says (spec 3.23, 3.24)
 		_ = d.r.deliver(refusal, c) // it is JSON
 		return first
 	}

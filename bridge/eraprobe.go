@@ -25,6 +25,16 @@ func (e *notModernError) Error() string {
 
 func (e *notModernError) Unwrap() error { return e.cause }
 
+// best is the latest of the revisions that the server named and the bridge knows, "" if there is none.
+func (e *notModernError) best() string {
+	for _, version := range legacyVersions {
+		if slices.Contains(e.supported, version) {
+			return version
+		}
+	}
+	return ""
+}
+
 // A mismatchError means that the server found headers and message to disagree, twice.
 type mismatchError struct{ url, text string }
 

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,8 @@ import (
 // A toHandshake stands between a host of 2026-07-28 and a handshake server (spec 6C): towards the host
 // it is a server without sessions, and towards the server a host that keeps one.
 type toHandshake struct {
-	r *relay // the host's
+	r     *relay // the host's
+	offer string // the revision to ask the server for; "": the latest
 
 	mu      sync.Mutex
 	links   []*link
@@ -300,7 +302,7 @@ func (l *link) initialize(ctx context.Context, meta hostMeta) error {
 	if readObject(info) == nil {
 		info = []byte(`{"name":"mcp-bridge","version":""}`)
 	}
-	version := legacyVersions[0]
+	version := cmp.Or(l.t.offer, legacyVersions[0])
 	if slices.Contains(legacyVersions, l.t.r.cfg.ProtocolVersion) {
 		version = l.t.r.cfg.ProtocolVersion
 	}

@@ -200,6 +200,9 @@ func (t *toModern) initialize(ctx context.Context, c *call, sent sentFunc) error
 	t.hello(c)
 	answer, err := t.inner.askServer(ctx, t.inner.newRequest(string(mcp.MethodServerDiscover), t.withMeta(object{})), ask{request: t.server.request, sent: sent})
 	if err := judge(answer, err); err != nil {
+		if e, ok := errors.AsType[*rpcError](err); ok && e.data.Supported != nil { // spec 6.72
+			e.data.Requested = readObject(c.params).text("protocolVersion")
+		}
 		return err
 	}
 	discovered := readObject(answer.result)

@@ -48,7 +48,7 @@ func (f *front) fromHost(line []byte) {
 		f.legacy.refuse(m.id, codeInvalidRequest, notJSONRPC)
 	default:
 		r := f.relay(m)
-		r.accept(m, r.toHost)
+		r.accept(f.legacy.pinned(m), r.toHost)
 	}
 }
 
