@@ -41,6 +41,9 @@ type choosing struct {
 	modern  *modern
 	looking chan struct{} // holds an element while somebody looks
 	chosen  atomic.Pointer[remote]
+
+	remembered atomic.Pointer[remote] // what was chosen by what an earlier run found
+	doubted    atomic.Bool            // that turned out to be wrong
 }
 
 func (s *choosing) server() remote {
@@ -56,8 +59,14 @@ func (s *choosing) choose(server remote) remote {
 }
 
 func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
-	if s.chosen.Load() != nil {
-		return s.server().request(ctx, c, sent)
+	if chosen := s.chosen.Load(); chosen != nil {
+		err := (*chosen).request(ctx, c, sent)
+		if _, later := errors.AsType[*laterEraError](err); later && s.remembered.Load() == chosen { // spec 3.21
+			s.doubted.Store(true)
+			s.chosen.CompareAndSwap(chosen, nil)
+			return s.request(ctx, c, sent)
+		}
+		return err
 	}
 	select {
 	case s.looking <- struct{}{}:
@@ -67,12 +76,13 @@ func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 	looked := func() { <-s.looking }
 	if s.chosen.Load() != nil {
 		looked()
-		return s.server().request(ctx, c, sent)
+		return s.request(ctx, c, sent)
 	}
-	if s.r.remembers(EraLegacy) {
-		server := s.choose(newToHandshake(s.r))
+	if !s.doubted.Load() && s.r.remembers(EraLegacy) {
+		s.choose(newToHandshake(s.r))
+		s.remembered.Store(s.chosen.Load())
 		looked()
-		return server.request(ctx, c, sent)
+		return s.request(ctx, c, sent)
 	}
 	params := readObject(c.params)
 	if _, err := readMeta(params); err != nil {
@@ -112,6 +122,9 @@ func (s *choosing) conclude(c *call, err error) error {
 	}
 	if err == nil {
 		s.choose(s.modern)
+		if s.doubted.Load() {
+			s.r.remember(EraModern)
+		}
 	}
 	return err
 }

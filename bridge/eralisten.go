@@ -38,13 +38,39 @@ func (t *toModern) listenToAll() {
 	l.mu.Lock()
 	l.lists = true
 	l.mu.Unlock()
-	t.r.work.Go(func() { // ends within ackLimit
-		l.change.Lock()
-		defer l.change.Unlock()
-		if err := t.relisten(t.r.ctx); err != nil {
+	t.r.work.Go(func() { // ends when the server has agreed or refused, or with the relay
+		var at position
+		for failures := 0; ; failures++ {
+			err := t.listenOnce()
+			if err == nil {
+				return
+			}
 			t.r.log.Debug("the server tells of no changes", "error", err)
+			if !mayPass(err) || !sleep(t.r.ctx, at.delay(failures)) {
+				return
+			}
 		}
 	})
+}
+
+// listenOnce begins to listen, unless that was begun for another reason meanwhile.
+func (t *toModern) listenOnce() error {
+	l := &t.listening
+	l.change.Lock()
+	defer l.change.Unlock()
+	if l.now() != nil {
+		return nil
+	}
+	return t.relisten(t.r.ctx)
+}
+
+// mayPass tells whether a request that failed may succeed in a while: it was no answer of the server's.
+func mayPass(err error) bool {
+	if _, refused := errors.AsType[*rpcError](err); refused {
+		return false
+	}
+	status := statusOf(err)
+	return status == nil || passing(status.Code)
 }
 
 // subscribe adds a resource to what is listened to.

@@ -35,6 +35,11 @@ func (e *notModernError) best() string {
 	return ""
 }
 
+// A laterEraError says that a server knows no handshake, by its answer to initialize.
+type laterEraError struct{ text string }
+
+func (e *laterEraError) Error() string { return "the server refused initialize: " + e.text }
+
 // A mismatchError means that the server found headers and message to disagree, twice.
 type mismatchError struct{ url, text string }
 

@@ -310,12 +310,20 @@ func (l *link) initialize(ctx context.Context, meta hostMeta) error {
 	answer, err := l.inner.askServer(ctx, m, ask{request: l.inner.server.request, prepare: func(c *call) {
 		c.onResult = func(result *message) { l.inner.agree(c, result) }
 	}})
+	if status := statusOf(err); status != nil && maybeLegacy(status) {
+		if m, broken := parse(bytes.Clone(status.body)); broken == nil && namesLaterEra(m) { // an error without an id
+			return &laterEraError{clip(readObject(m.err).text("message"), longestExcerpt)}
+		}
+	}
 	if err != nil {
 		return err
 	}
 	if answer.failed {
-		failure := readObject(answer.err)
-		return &rpcError{code: codeInternalError, text: "the server refused initialize: " + failure.text("message")}
+		text := clip(readObject(answer.err).text("message"), longestExcerpt)
+		if namesLaterEra(answer) {
+			return &laterEraError{text}
+		}
+		return &rpcError{code: codeInternalError, text: "the server refused initialize: " + text}
 	}
 	result := readObject(answer.result)
 	if chosen := result.text("protocolVersion"); !slices.Contains(legacyVersions, chosen) {

@@ -155,9 +155,19 @@ func (t *toModern) withMeta(params object) object {
 	return params.with("_meta", meta.raw())
 }
 
-// ask makes a request of the host's to the server, and returns the answer.
+// ask makes a request of the host's to the server, and returns the answer. A server that does not know
+// its revision any more is asked once more which ones it knows (spec 6B).
 func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFunc) (*message, error) {
-	return t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), ask{request: t.server.request, sent: sent})
+	how := ask{request: t.server.request, sent: sent}
+	answer, err := t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), how)
+	if err != nil || errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
+		return answer, err
+	}
+	discover := t.inner.newRequest(string(mcp.MethodServerDiscover), t.withMeta(object{}))
+	if judge(t.inner.askServer(ctx, discover, how)) != nil {
+		return answer, nil
+	}
+	return t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), how)
 }
 
 // hello is what a host says of itself on initialize, as each request of 2026-07-28 says it.
