@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -41,9 +42,6 @@ type choosing struct {
 	modern  *modern
 	looking chan struct{} // holds an element while somebody looks
 	chosen  atomic.Pointer[remote]
-
-	remembered atomic.Pointer[remote] // what was chosen by what an earlier run found
-	doubted    atomic.Bool            // that turned out to be wrong
 }
 
 func (s *choosing) server() remote {
@@ -59,14 +57,8 @@ func (s *choosing) choose(server remote) remote {
 }
 
 func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
-	if chosen := s.chosen.Load(); chosen != nil {
-		err := (*chosen).request(ctx, c, sent)
-		if _, later := errors.AsType[*laterEraError](err); later && s.remembered.Load() == chosen { // spec 3.21
-			s.doubted.Store(true)
-			s.chosen.CompareAndSwap(chosen, nil)
-			return s.request(ctx, c, sent)
-		}
-		return err
+	if s.chosen.Load() != nil {
+		return s.server().request(ctx, c, sent)
 	}
 	select {
 	case s.looking <- struct{}{}:
@@ -76,30 +68,38 @@ func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 	looked := func() { <-s.looking }
 	if s.chosen.Load() != nil {
 		looked()
-		return s.request(ctx, c, sent)
-	}
-	if !s.doubted.Load() && s.r.remembers(EraLegacy) {
-		s.choose(newToHandshake(s.r))
-		s.remembered.Store(s.chosen.Load())
-		looked()
-		return s.request(ctx, c, sent)
+		return s.server().request(ctx, c, sent)
 	}
 	params := readObject(c.params)
-	if _, err := readMeta(params); err != nil {
+	said, err := readMeta(params)
+	if err != nil {
 		looked()
 		if e, ok := errors.AsType[*rpcError](err); ok && e.code == mcp.UNSUPPORTED_PROTOCOL_VERSION {
 			return s.modern.request(ctx, c, sent) // the server may speak it, though the bridge does not know it
 		}
 		return err
 	}
+	if s.r.remembers(EraLegacy) {
+		server := newToHandshake(s.r)
+		quiet, cancel := ctx, func() {}
+		if c.is(mcp.MethodServerDiscover) {
+			quiet, cancel = context.WithTimeoutCause(s.r.quiet(ctx), probeLimit, errUndecided)
+		}
+		_, err := server.link(quiet, said)
+		cancel()
+		if _, refused := errors.AsType[*refusedError](err); !refused {
+			s.choose(server)
+			looked()
+			return server.request(ctx, c, sent)
+		}
+		s.r.forget()
+	}
 	if c.is(mcp.MethodServerDiscover) {
 		defer looked()
-		return s.discover(ctx, c, sent)
+		return s.discover(ctx, c, said, sent)
 	}
-	meta := params.child("_meta").without("progressToken", mcp.MetaKeyLogLevel)
-	m := s.r.newRequest(string(mcp.MethodServerDiscover), object{{"_meta", meta.raw()}})
-	answer, err := s.r.askServer(ctx, m, ask{request: s.modern.ask})
-	err = s.conclude(c, judge(answer, err))
+	_, err = s.modern.probe(ctx, probeParams(params), nil)
+	err = s.conclude(err, said)
 	looked()
 	if err != nil {
 		return err
@@ -107,31 +107,35 @@ func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 	return s.server().request(ctx, c, sent)
 }
 
-// conclude chooses by what judge says of the server, for a request of the host's.
-func (s *choosing) conclude(c *call, err error) error {
+// probeParams are the params of a server/discover of the bridge's own, for a request of the host's.
+func probeParams(params object) object {
+	return object{{"_meta", params.child("_meta").without("progressToken", mcp.MetaKeyLogLevel).raw()}}
+}
+
+// conclude chooses by what judge says.
+func (s *choosing) conclude(err error, said hostMeta) error {
 	if not, ok := errors.AsType[*notModernError](err); ok {
 		s.r.log.Info("the server is of an earlier era than the host, translating", "reason", not)
 		s.r.remember(EraLegacy)
 		server := newToHandshake(s.r)
-		server.offer = not.best()
+		for _, version := range legacyVersions {
+			if slices.Contains(not.supported, version) {
+				server.version = version
+				break
+			}
+		}
 		s.choose(server)
 		return nil
 	}
-	if e, ok := errors.AsType[*rpcError](err); ok && e.data.Supported != nil { // spec 6.72
-		e.code, e.data.Requested = mcp.UNSUPPORTED_PROTOCOL_VERSION, readObject(c.params).child("_meta").text(mcp.MetaKeyProtocolVersion)
-	}
 	if err == nil {
 		s.choose(s.modern)
-		if s.doubted.Load() {
-			s.r.remember(EraModern)
-		}
 	}
-	return err
+	return unsupported(err, mcp.UNSUPPORTED_PROTOCOL_VERSION, said.version)
 }
 
 // discover passes the host's own server/discover on. It is a probe: it is answered soon, and opens no
 // browser (spec 1.37, 1.38).
-func (s *choosing) discover(ctx context.Context, c *call, sent sentFunc) error {
+func (s *choosing) discover(ctx context.Context, c *call, said hostMeta, sent sentFunc) error {
 	var answer *message
 	c.intercept = func(m *message) bool {
 		answer = built(bytes.Clone(m.raw))
@@ -147,7 +151,11 @@ func (s *choosing) discover(ctx context.Context, c *call, sent sentFunc) error {
 	if answer == nil && undecided(err) {
 		return answerUndecided(s.r, c)
 	}
-	if err = s.conclude(c, judge(answer, err)); err != nil {
+	err = judge(answer, err)
+	if _, again := errors.AsType[*againError](err); again {
+		answer, err = s.modern.probe(probe, probeParams(readObject(c.params)), nil)
+	}
+	if err = s.conclude(err, said); err != nil {
 		return err
 	}
 	if s.server() == remote(s.modern) {
@@ -172,6 +180,9 @@ func (r *relay) remembers(era Era) bool {
 	v := r.cfg.Verdicts.Load()
 	return v.Era == era && time.Since(v.Found) < verdictLife
 }
+
+// forget is called when what an earlier run found is not so any more.
+func (r *relay) forget() { r.cfg.Verdicts.Save(Verdict{}) }
 
 // remember keeps the server's era for later runs.
 func (r *relay) remember(era Era) {

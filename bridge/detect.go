@@ -70,15 +70,11 @@ func (d *detecting) request(ctx context.Context, c *call, sent sentFunc) error {
 	}
 	tried := false
 	if d.modern != nil && d.r.remembers(EraModern) {
-		err := d.modern.initialize(ctx, c, sent)
-		if _, not := errors.AsType[*notModernError](err); !not {
-			if c.over() {
-				d.choose(d.modern)
-			}
+		if not, err := d.tryModern(ctx, c, sent); !not {
 			return err
 		}
+		d.r.forget()
 		tried = true
-		d.r.remember(EraLegacy) // what was remembered is wrong by now
 	}
 
 	var refusal []byte // the server's own error, if it is one that a server of a later era gives
@@ -96,28 +92,21 @@ func (d *detecting) request(ctx context.Context, c *call, sent sentFunc) error {
 	if c.over() {
 		return first
 	}
-	if status := statusOf(first); status != nil && refusal == nil && d.modern != nil && !tried && maybeLegacy(status) {
+	status := statusOf(first)
+	evidence := status == nil || status.Code/100 == 2 || maybeLegacy(status)
+	if status != nil && refusal == nil && d.modern != nil && !tried {
 		if m, err := parse(bytes.Clone(status.body)); err == nil && namesLaterEra(m) { // one without an id
 			refusal = status.body
 		}
 	}
-
-	if status := statusOf(first); refusal != nil && status != nil && status.Code/100 != 2 && !maybeLegacy(status) { // no evidence, whatever it says (spec 3.23, 3.24)
-		_ = d.r.deliver(refusal, c) // it is JSON
-		return first
-	}
 	if refusal != nil {
-		err := d.modern.initialize(ctx, c, sent)
-		_, not := errors.AsType[*notModernError](err)
-		switch {
-		case c.over():
-			d.r.remember(EraModern)
-			d.choose(d.modern)
-			return nil
-		case !not:
-			return err
+		if evidence {
+			not, err := d.tryModern(ctx, c, sent)
+			if !not {
+				return err
+			}
+			d.r.log.Debug("the server refuses initialize, and is not of a later era", "error", err)
 		}
-		d.r.log.Debug("the server refuses initialize, and is not of a later era", "error", err)
 		_ = d.r.deliver(refusal, c) // it is JSON
 		if c.over() {
 			return first
@@ -138,6 +127,19 @@ func (d *detecting) request(ctx context.Context, c *call, sent sentFunc) error {
 		return d.old.request(ctx, c, sent)
 	}
 	return first
+}
+
+// tryModern asks whether the server is of a later era, and answers initialize if it is. It returns true if
+// it is not.
+func (d *detecting) tryModern(ctx context.Context, c *call, sent sentFunc) (bool, error) {
+	result, err := d.modern.discover(ctx, c, sent)
+	if err != nil {
+		_, not := errors.AsType[*notModernError](err)
+		return not, err
+	}
+	d.r.remember(EraModern)
+	d.choose(d.modern) // before the host can know
+	return false, d.modern.result(c, result)
 }
 
 // namesLaterEra tells whether a refusal of initialize is one of a server of a later era: it has a code

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,21 +26,6 @@ func (e *notModernError) Error() string {
 
 func (e *notModernError) Unwrap() error { return e.cause }
 
-// best is the latest of the revisions that the server named and the bridge knows, "" if there is none.
-func (e *notModernError) best() string {
-	for _, version := range legacyVersions {
-		if slices.Contains(e.supported, version) {
-			return version
-		}
-	}
-	return ""
-}
-
-// A laterEraError says that a server knows no handshake, by its answer to initialize.
-type laterEraError struct{ text string }
-
-func (e *laterEraError) Error() string { return "the server refused initialize: " + e.text }
-
 // A mismatchError means that the server found headers and message to disagree, twice.
 type mismatchError struct{ url, text string }
 
@@ -63,29 +49,19 @@ func judge(answer *message, err error) error {
 	case answer.failed:
 		failure := readObject(answer.err)
 		refusal := errors.New(clip(failure.text("message"), longestExcerpt))
-		if errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
-			return &notModernError{cause: refusal}
+		switch errorCode(answer) {
+		case mcp.MISSING_REQUIRED_CLIENT_CAPABILITY:
+			return &againError{&notModernError{cause: refusal}} // spec 8.04
+		case mcp.UNSUPPORTED_PROTOCOL_VERSION:
+			supported := texts(failure.child("data").get("supported"))
+			if err := judgeVersions(supported, refusal); err != nil {
+				return err
+			}
+			return &againError{&unsupportedError{supported}} // it refuses what it says it speaks
 		}
-		supported := texts(failure.child("data").get("supported"))
-		if err := judgeVersions(supported, refusal); err != nil {
-			return err
-		}
-		return unsupported("", supported) // it refuses what it says it speaks
+		return &notModernError{cause: refusal}
 	}
 	return judgeVersions(texts(readObject(answer.result).get("supportedVersions")), errors.New("its answer names no revision"))
-}
-
-// isModernRefusal tells whether a refusal of server/discover is that of a server of a modern revision
-// that the bridge knows, which may be worth a second try (spec 3B, step M; 8.04).
-func isModernRefusal(m *message) bool {
-	switch errorCode(m) {
-	case mcp.MISSING_REQUIRED_CLIENT_CAPABILITY:
-		return true
-	case mcp.UNSUPPORTED_PROTOCOL_VERSION:
-		supported := texts(readObject(m.err).child("data").get("supported"))
-		return slices.ContainsFunc(supported, func(version string) bool { return slices.Contains(modernVersions, version) })
-	}
-	return false
 }
 
 // judgeVersions does so by the revisions that a server says it speaks.
@@ -103,15 +79,46 @@ func judgeVersions(supported []string, cause error) error {
 		}
 	}
 	if len(legacy) == 0 && unknown {
-		return unsupported("", supported)
+		return &unsupportedError{supported}
 	}
 	return &notModernError{supported: legacy, cause: cause}
 }
 
-// unsupported is the error for a server none of whose revisions the bridge knows (spec 6.72).
-func unsupported(requested string, supported []string) error {
-	return &rpcError{mcp.INVALID_PARAMS, fmt.Sprintf("Unsupported protocol version: the server speaks %s, mcp-bridge %s",
-		strings.Join(supported, ", "), strings.Join(spoken(), ", ")), answerData{Supported: supported, Requested: requested}}
+// An againError means that server/discover is to be asked again, once: then is what its answer means the
+// second time.
+type againError struct{ then error }
+
+func (e *againError) Error() string { return e.then.Error() }
+
+// An unsupportedError means that the bridge knows none of the revisions that a server speaks.
+type unsupportedError struct{ supported []string }
+
+func (e *unsupportedError) Error() string {
+	return fmt.Sprintf("Unsupported protocol version: the server speaks %s, mcp-bridge %s", strings.Join(e.supported, ", "), strings.Join(spoken(), ", "))
+}
+
+// unsupported makes an unsupportedError the answer that a host understands (spec 6.72); any other error
+// stays as it is.
+func unsupported(err error, code int, requested string) error {
+	if e, ok := errors.AsType[*unsupportedError](err); ok {
+		return &rpcError{code, e.Error(), answerData{Supported: e.supported, Requested: requested}}
+	}
+	return err
+}
+
+// probe asks a server for what it is, and judges that. The error is one of judge's.
+func (s *modern) probe(ctx context.Context, params object, sent sentFunc) (*message, error) {
+	for again := false; ; again = true {
+		answer, err := s.r.askServer(ctx, s.r.newRequest(string(mcp.MethodServerDiscover), params), ask{request: s.ask, sent: sent})
+		err = judge(answer, err)
+		retry, ok := errors.AsType[*againError](err)
+		switch {
+		case !ok:
+			return answer, err
+		case again:
+			return nil, retry.then
+		}
+	}
 }
 
 // spoken are the revisions that the bridge speaks with hosts (spec 5.23).

@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +15,8 @@ import (
 // A toHandshake stands between a host of 2026-07-28 and a handshake server (spec 6C): towards the host
 // it is a server without sessions, and towards the server a host that keeps one.
 type toHandshake struct {
-	r     *relay // the host's
-	offer string // the revision to ask the server for; "": the latest
+	r       *relay // the host's
+	version string // to ask the server for
 
 	mu      sync.Mutex
 	links   []*link
@@ -27,11 +26,16 @@ type toHandshake struct {
 }
 
 func newToHandshake(r *relay) *toHandshake {
-	return &toHandshake{r: r, parked: make(map[string]*upcall), listens: make(map[*call]*subscriber)}
+	version := legacyVersions[0]
+	if slices.Contains(legacyVersions, r.cfg.ProtocolVersion) {
+		version = r.cfg.ProtocolVersion
+	}
+	return &toHandshake{r: r, version: version, parked: make(map[string]*upcall), listens: make(map[*call]*subscriber)}
 }
 
 // hostMeta is what a request says of the host that makes it (spec 5.01).
 type hostMeta struct {
+	version      string
 	capabilities object
 	info         []byte // raw JSON; nil: it doesn't say
 	level        string
@@ -46,11 +50,11 @@ func readMeta(params object) (hostMeta, error) {
 	case version == "":
 		return hostMeta{}, &rpcError{code: mcp.INVALID_PARAMS, text: "_meta has no " + mcp.MetaKeyProtocolVersion}
 	case !slices.Contains(modernVersions, version):
-		return hostMeta{}, &rpcError{mcp.UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", answerData{Supported: spoken(), Requested: version}}
+		return hostMeta{version: version}, &rpcError{mcp.UNSUPPORTED_PROTOCOL_VERSION, "Unsupported protocol version", answerData{Supported: spoken(), Requested: version}}
 	case meta.child(mcp.MetaKeyClientCapabilities) == nil:
 		return hostMeta{}, &rpcError{code: mcp.INVALID_PARAMS, text: "_meta has no " + mcp.MetaKeyClientCapabilities}
 	}
-	return hostMeta{capabilities: meta.child(mcp.MetaKeyClientCapabilities), info: meta.get(mcp.MetaKeyClientInfo),
+	return hostMeta{version: version, capabilities: meta.child(mcp.MetaKeyClientCapabilities), info: meta.get(mcp.MetaKeyClientInfo),
 		level: meta.text(mcp.MetaKeyLogLevel), token: meta.get("progressToken")}, nil
 }
 
@@ -302,37 +306,33 @@ func (l *link) initialize(ctx context.Context, meta hostMeta) error {
 	if readObject(info) == nil {
 		info = []byte(`{"name":"mcp-bridge","version":""}`)
 	}
-	version := cmp.Or(l.t.offer, legacyVersions[0])
-	if slices.Contains(legacyVersions, l.t.r.cfg.ProtocolVersion) {
-		version = l.t.r.cfg.ProtocolVersion
-	}
-	m := l.inner.newRequest(string(mcp.MethodInitialize), object{{"protocolVersion", quote(version)}, {"capabilities", capabilities.raw()}, {"clientInfo", info}})
+	m := l.inner.newRequest(string(mcp.MethodInitialize), object{{"protocolVersion", quote(l.t.version)}, {"capabilities", capabilities.raw()}, {"clientInfo", info}})
 	answer, err := l.inner.askServer(ctx, m, ask{request: l.inner.server.request, prepare: func(c *call) {
 		c.onResult = func(result *message) { l.inner.agree(c, result) }
 	}})
-	if status := statusOf(err); status != nil && maybeLegacy(status) {
-		if m, broken := parse(bytes.Clone(status.body)); broken == nil && namesLaterEra(m) { // an error without an id
-			return &laterEraError{clip(readObject(m.err).text("message"), longestExcerpt)}
-		}
-	}
 	if err != nil {
+		if maybeOld(err) {
+			return &refusedError{err}
+		}
 		return err
 	}
 	if answer.failed {
-		text := clip(readObject(answer.err).text("message"), longestExcerpt)
-		if namesLaterEra(answer) {
-			return &laterEraError{text}
-		}
-		return &rpcError{code: codeInternalError, text: "the server refused initialize: " + text}
+		return &refusedError{errors.New(readObject(answer.err).text("message"))}
 	}
 	result := readObject(answer.result)
 	if chosen := result.text("protocolVersion"); !slices.Contains(legacyVersions, chosen) {
-		return unsupported(version, []string{chosen})
+		return unsupported(&unsupportedError{[]string{chosen}}, mcp.UNSUPPORTED_PROTOCOL_VERSION, l.t.version)
 	}
 	l.result = result
 	l.feed(built([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)), nil)
 	return nil
 }
+
+// A refusedError means that a server does not take initialize.
+type refusedError struct{ cause error }
+
+func (e *refusedError) Error() string { return "the server refused initialize: " + e.cause.Error() }
+func (e *refusedError) Unwrap() error { return e.cause }
 
 // feed gives the inner relay a message, as a host would. The answer to a request goes to answer.
 func (l *link) feed(m *message, answer func([]byte)) {

@@ -185,16 +185,3 @@ func equalJSON(a, b []byte) bool {
 	}
 	return bytes.Equal(a, b) || canonical(a) == canonical(b)
 }
-
-// pinned returns a message of the host's: initialize asks for the revision that the user has pinned.
-func (r *relay) pinned(m *message) *message {
-	version := r.cfg.ProtocolVersion
-	if version == "" || m.kind != request || !m.is(mcp.MethodInitialize) || !slices.Contains(legacyVersions, version) {
-		return m
-	}
-	params := readObject(m.params)
-	if params == nil {
-		return m // the server will say so
-	}
-	return built(readObject(m.raw).with("params", params.with("protocolVersion", quote(version)).raw()).raw())
-}

@@ -41,19 +41,20 @@ func (s *modern) request(ctx context.Context, c *call, sent sentFunc) error {
 func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 	repeated, refreshed, waited := false, false, 0
 	var mismatch []byte // the server's words
-	others := c.intercept
-	defer func() { c.intercept = others }()
-	c.intercept = func(m *message) bool {
-		if code := errorCode(m); code == mcp.HEADER_MISMATCH || c.is(mcp.MethodServerDiscover) && !refreshed && isModernRefusal(m) {
+	c.intercept = chain(c.intercept, func(m *message) bool {
+		if code := errorCode(m); code == mcp.HEADER_MISMATCH {
 			mismatch = []byte(s.r.secrets.excerpt(m.err, ""))
 			return true
 		}
 		if c.is(mcp.MethodToolsList) && !m.failed {
 			s.tools.learn(m, s.r.log)
 		}
-		return others != nil && others(m)
-	}
-	if c.is(mcp.MethodToolsCall) && !s.tools.listed() {
+		return false
+	})
+	switch {
+	case c.is(mcp.MethodToolsList):
+		defer s.tools.begin()()
+	case c.is(mcp.MethodToolsCall) && !s.tools.listed(ctx):
 		s.refresh(ctx, c) // spec 2.54
 	}
 	for {
@@ -92,6 +93,14 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		c.sent.Store(false)
 		c.alias = idKey(s.r.mint())
 	}
+}
+
+// chain returns a function that asks both, in turn. Either may be nil.
+func chain(first, second func(*message) bool) func(*message) bool {
+	if first == nil {
+		return second
+	}
+	return func(m *message) bool { return first(m) || second(m) }
 }
 
 // exchange posts m, which is c's message or has another id, and reads what comes back until the call
@@ -137,8 +146,7 @@ func (s *modern) exchange(ctx context.Context, c *call, m *message, sent sentFun
 // header returns the headers that repeat what the message says (spec 2.38–2.41, 2.52).
 func (s *modern) header(m *message) (http.Header, error) {
 	params := readObject(m.params)
-	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))},
-		mcp.HeaderName: nil, mcp.HeaderSessionID: nil, mcp.HeaderLastEventID: nil} // none, unless there is something to say
+	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))}}
 	if version := params.child("_meta").text(mcp.MetaKeyProtocolVersion); version != "" {
 		h[mcp.HeaderProtocolVersion] = []string{version}
 	}

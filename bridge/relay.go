@@ -106,6 +106,10 @@ func (r *relay) accept(m *message, answer func([]byte)) {
 }
 
 func (r *relay) acceptCall(m *message, answer func([]byte)) {
+	if version := r.cfg.ProtocolVersion; version != "" && m.is(mcp.MethodInitialize) && version <= legacyVersions[0] {
+		params := readObject(m.params).with("protocolVersion", quote(version))
+		m = built(readObject(m.raw).with("params", params.raw()).raw())
+	}
 	c := r.newCall(r.ctx, m, answer)
 	if !r.calls.add(c) {
 		c.cancel(nil)

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -14,9 +15,11 @@ import (
 // toolHeaders knows which arguments of which tools go into headers too: those that a tool's
 // inputSchema annotates with x-mcp-header (spec 2D).
 type toolHeaders struct {
-	mu    sync.Mutex
-	known bool
-	tools map[string][]paramHeader // by name; tools without such arguments are not in it
+	mu      sync.Mutex
+	known   bool
+	pending int                      // tools/list requests under way
+	idle    chan struct{}            // closed when there are none any more; nil while there are none
+	tools   map[string][]paramHeader // by name; tools without such arguments are not in it
 }
 
 // A paramHeader is one argument that is repeated in a header.
@@ -25,11 +28,37 @@ type paramHeader struct {
 	name string   // without Mcp-Param-
 }
 
-// listed tells whether the tools were listed at all.
-func (t *toolHeaders) listed() bool {
+// begin notes that the tools are being listed, and returns what is to be called when they are.
+func (t *toolHeaders) begin() func() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.known
+	if t.pending++; t.pending == 1 {
+		t.idle = make(chan struct{})
+	}
+	return func() {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		if t.pending--; t.pending == 0 {
+			close(t.idle)
+		}
+	}
+}
+
+// listed tells whether the tools were listed at all. If somebody is about to, it waits for that.
+func (t *toolHeaders) listed(ctx context.Context) bool {
+	for {
+		t.mu.Lock()
+		known, pending, idle := t.known, t.pending > 0, t.idle
+		t.mu.Unlock()
+		if known || !pending {
+			return known
+		}
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // learn reads a result of tools/list. Tools whose annotations are invalid are cut out of it (spec 2.55).
