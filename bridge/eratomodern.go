@@ -67,7 +67,7 @@ func (t *toModern) answer(c *call, answer *message) error {
 	}
 	result := readObject(answer.result)
 	if kind := result.get("resultType"); kind != nil && string(plain(kind)) != "complete" { // spec 5.11, 5.30
-		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %q, which a host of %s can't take", clip(string(plain(kind)), longestExcerpt), t.version)}
+		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %s, which a host of %s can't take", kind, t.version)}
 	}
 	return t.result(c, fitResult(c.message, result, t.version))
 }
@@ -82,7 +82,7 @@ func (t *toModern) fail(c *call, answer *message) error {
 		if slices.Contains(names, tasksExtension) { // the one that is withheld (spec 6.71)
 			text = fmt.Sprintf("the server requires %s, which mcp-bridge does not support for a host of %s", tasksExtension, t.version)
 		}
-		return t.giveUp(c, clip(text, longestExcerpt))
+		return t.giveUp(c, clip(text, longestError))
 	case mcp.UNSUPPORTED_PROTOCOL_VERSION: // spec 6.73
 		t.r.fail(ErrSessionChanged)
 		return &rpcError{code: codeInternalError, text: "the server changed its protocol revision; restart mcp-bridge in your MCP host"}
@@ -163,8 +163,8 @@ func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFun
 	if err != nil || errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
 		return answer, err
 	}
-	discover := t.inner.newRequest(string(mcp.MethodServerDiscover), t.withMeta(object{}))
-	if judge(t.inner.askServer(ctx, discover, how)) != nil {
+	if _, err := t.server.probe(ctx, t.withMeta(object{}), nil); err != nil {
+		t.r.log.Debug("the server speaks another revision than before", "error", err)
 		return answer, nil
 	}
 	return t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), how)
@@ -196,6 +196,13 @@ func (t *toModern) hello(c *call) {
 	t.host, t.meta, t.version = params, meta, version
 }
 
+// declared is what the host said of itself.
+func (t *toModern) declared() hostMeta {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
+}
+
 // speaks is the revision to speak with the server.
 func (t *toModern) speaks() string {
 	if slices.Contains(modernVersions, t.r.cfg.ProtocolVersion) {
@@ -204,16 +211,21 @@ func (t *toModern) speaks() string {
 	return modernVersions[0]
 }
 
-// initialize answers a host from what server/discover says. A notModernError means that the server is
-// of the other era.
+// initialize answers a host from what server/discover says.
 func (t *toModern) initialize(ctx context.Context, c *call, sent sentFunc) error {
-	t.hello(c)
-	answer, err := t.inner.askServer(ctx, t.inner.newRequest(string(mcp.MethodServerDiscover), t.withMeta(object{})), ask{request: t.server.request, sent: sent})
-	if err := judge(answer, err); err != nil {
-		if e, ok := errors.AsType[*rpcError](err); ok && e.data.Supported != nil { // spec 6.72
-			e.data.Requested = readObject(c.params).text("protocolVersion")
-		}
+	result, err := t.discover(ctx, c, sent)
+	if err != nil {
 		return err
+	}
+	return t.result(c, result)
+}
+
+// discover returns the result of initialize. A notModernError means that the server is of the other era.
+func (t *toModern) discover(ctx context.Context, c *call, sent sentFunc) (object, error) {
+	t.hello(c)
+	answer, err := t.server.probe(ctx, t.withMeta(object{}), sent)
+	if err != nil {
+		return nil, unsupported(err, mcp.INVALID_PARAMS, readObject(c.params).text("protocolVersion"))
 	}
 	discovered := readObject(answer.result)
 	var capabilities object
@@ -238,7 +250,7 @@ func (t *toModern) initialize(ctx context.Context, c *call, sent sentFunc) error
 	t.capabilities = readObject(capabilities.raw())
 	t.mu.Unlock()
 	t.r.log.Info("the server is of a later era than the host, translating", "server", t.speaks(), "host", t.version)
-	return t.result(c, result)
+	return result, nil
 }
 
 // offers tells whether the server declared a capability, or a member of one.
@@ -460,8 +472,11 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := q.t.said().can(method, params); !ok { // spec 1.26, 5.32
-		return nil, fmt.Errorf("the server asks for %s, which this host did not declare", capability(method, params))
+	if _, ok := q.t.declared().can(method, params); !ok { // spec 5.32
+		if mode := params.text("mode"); mode != "" {
+			method += " (" + mode + ")"
+		}
+		return nil, fmt.Errorf("the server asks for %s, which this host did not declare to support", method)
 	}
 	url := ""
 	if method == string(mcp.MethodElicitationCreate) && params.text("mode") == "url" {
@@ -490,22 +505,6 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 		return []byte(`{"action":"cancel"}`), nil
 	}
 	return nil, fmt.Errorf("the server needs %s, and the host refused: %s", method, clip(readObject(answer.err).text("message"), longestExcerpt))
-}
-
-// said is what each request says of the host.
-func (t *toModern) said() hostMeta {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
-}
-
-// capability names what a host has to have declared for a question.
-func capability(method string, params object) string {
-	kind, _, _ := strings.Cut(method, "/")
-	if mode := params.text("mode"); mode != "" {
-		return kind + " (" + mode + ")"
-	}
-	return kind
 }
 
 // complete tells the host that what was to be done at URLs is done.
