@@ -67,7 +67,7 @@ func (t *toModern) answer(c *call, answer *message) error {
 	}
 	result := readObject(answer.result)
 	if kind := result.get("resultType"); kind != nil && string(plain(kind)) != "complete" { // spec 5.11, 5.30
-		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %s, which a host of %s can't take", kind, t.version)}
+		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %q, which a host of %s can't take", clip(string(plain(kind)), longestExcerpt), t.version)}
 	}
 	return t.result(c, fitResult(c.message, result, t.version))
 }
@@ -82,7 +82,7 @@ func (t *toModern) fail(c *call, answer *message) error {
 		if slices.Contains(names, tasksExtension) { // the one that is withheld (spec 6.71)
 			text = fmt.Sprintf("the server requires %s, which mcp-bridge does not support for a host of %s", tasksExtension, t.version)
 		}
-		return t.giveUp(c, clip(text, longestError))
+		return t.giveUp(c, clip(text, longestExcerpt))
 	case mcp.UNSUPPORTED_PROTOCOL_VERSION: // spec 6.73
 		t.r.fail(ErrSessionChanged)
 		return &rpcError{code: codeInternalError, text: "the server changed its protocol revision; restart mcp-bridge in your MCP host"}
@@ -155,19 +155,18 @@ func (t *toModern) withMeta(params object) object {
 	return params.with("_meta", meta.raw())
 }
 
-// ask makes a request of the host's to the server, and returns the answer. A server that does not know
-// its revision any more is asked once more which ones it knows (spec 6B).
+// ask makes a request of the host's to the server, and returns the answer. A server that all of a sudden
+// does not know the revision is asked for what it is, and then once more.
 func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFunc) (*message, error) {
-	how := ask{request: t.server.request, sent: sent}
-	answer, err := t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), how)
-	if err != nil || errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
-		return answer, err
+	for again := false; ; again = true {
+		answer, err := t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), ask{request: t.server.request, sent: sent})
+		if err != nil || again || errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
+			return answer, err
+		}
+		if _, err := t.server.probe(ctx, t.withMeta(object{}), nil); err != nil {
+			return answer, nil // spec 6.73
+		}
 	}
-	if _, err := t.server.probe(ctx, t.withMeta(object{}), nil); err != nil {
-		t.r.log.Debug("the server speaks another revision than before", "error", err)
-		return answer, nil
-	}
-	return t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), how)
 }
 
 // hello is what a host says of itself on initialize, as each request of 2026-07-28 says it.
@@ -194,13 +193,6 @@ func (t *toModern) hello(c *call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.host, t.meta, t.version = params, meta, version
-}
-
-// declared is what the host said of itself.
-func (t *toModern) declared() hostMeta {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
 }
 
 // speaks is the revision to speak with the server.
@@ -472,11 +464,8 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := q.t.declared().can(method, params); !ok { // spec 5.32
-		if mode := params.text("mode"); mode != "" {
-			method += " (" + mode + ")"
-		}
-		return nil, fmt.Errorf("the server asks for %s, which this host did not declare to support", method)
+	if _, ok := q.t.said().can(method, params); !ok { // spec 1.26, 5.32
+		return nil, fmt.Errorf("the server asks for %s, which this host did not declare", capability(method, params))
 	}
 	url := ""
 	if method == string(mcp.MethodElicitationCreate) && params.text("mode") == "url" {
@@ -505,6 +494,22 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 		return []byte(`{"action":"cancel"}`), nil
 	}
 	return nil, fmt.Errorf("the server needs %s, and the host refused: %s", method, clip(readObject(answer.err).text("message"), longestExcerpt))
+}
+
+// said is what each request says of the host.
+func (t *toModern) said() hostMeta {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
+}
+
+// capability names what a host has to have declared for a question.
+func capability(method string, params object) string {
+	kind, _, _ := strings.Cut(method, "/")
+	if mode := params.text("mode"); mode != "" {
+		return kind + " (" + mode + ")"
+	}
+	return kind
 }
 
 // complete tells the host that what was to be done at URLs is done.

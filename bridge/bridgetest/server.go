@@ -49,6 +49,9 @@ type Config struct {
 	// opens the stream that carries all the server's messages, and a POST to URL gets 405.
 	HTTPSSE bool
 
+	// Legacy, if set, makes the server offer more than a few tools.
+	Legacy *Legacy
+
 	// Unrecorded is for servers that run for long: Requests is empty, and Count always 0.
 	Unrecorded bool
 

@@ -18,6 +18,9 @@ func (s *Server) initialize(r *Request) (version, result string) {
 	if !slices.Contains(s.handshake, version) {
 		version = s.handshake[len(s.handshake)-1]
 	}
+	if s.cfg.Legacy != nil {
+		return version, `{"protocolVersion":` + quote(version) + s.cfg.Legacy.initialize() + `}`
+	}
 	return version, `{"protocolVersion":` + quote(version) +
 		`,"capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"bridgetest","version":"1.0.0"}}`
 }
