@@ -75,7 +75,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 }
 
 // withoutVariable are the flags that are about one run alone.
-var withoutVariable = []string{"help", "version", "all"}
+var withoutVariable = []string{"help", "version", "all", "json", "login"}
 
 // fromEnvironment gives the flags that the command line left out the values of their variables.
 // An empty variable counts as none.

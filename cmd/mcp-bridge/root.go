@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
 	"os"
 
 	"mcp-bridge/bridge"
@@ -48,7 +50,7 @@ func newRootCommand(begun *bool) *cobra.Command {
 	root.SetHelpFunc(sayHelp)
 	completeFlags(root)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), demoCommand(), completionCommand())
+	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), doctorCommand(), demoCommand(), completionCommand())
 	return root
 }
 
@@ -68,6 +70,21 @@ func helpCommand() *cobra.Command {
 	}
 }
 
+// bridgeConfig returns what package bridge has to know. Requests go through client.
+func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Config {
+	return bridge.Config{
+		URL:             o.url,
+		Transport:       o.transport,
+		Header:          o.requestHeader(),
+		HTTPClient:      client,
+		MaxMessage:      o.maxMessage,
+		MaxInFlight:     o.maxInFlight,
+		KeepAlive:       o.keepAlive,
+		ResponseTimeout: o.responseTimeout,
+		Logger:          log,
+	}
+}
+
 // relay connects in and out with the server that o names, until one of them ends.
 func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer) error {
 	log, flush := newLogger(o, stderr)
@@ -79,17 +96,7 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
-	cfg := bridge.Config{
-		URL:             o.url,
-		Transport:       o.transport,
-		Header:          o.requestHeader(),
-		HTTPClient:      newHTTPClient(o, log),
-		MaxMessage:      o.maxMessage,
-		MaxInFlight:     o.maxInFlight,
-		KeepAlive:       o.keepAlive,
-		ResponseTimeout: o.responseTimeout,
-		Logger:          log,
-	}
+	cfg := o.bridgeConfig(newHTTPClient(o, log), log)
 	if !o.hasAuthorization() {
 		login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
 		if err != nil {

@@ -66,8 +66,10 @@ func shareUsage(cmd *cobra.Command) {
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		out := cmd.OutOrStderr()
 		fmt.Fprintf(out, "Usage:\n  mcp-bridge %s [flags]\n\nFlags:\n", cmd.Use)
-		if all := cmd.Flags().Lookup("all"); all != nil {
-			fmt.Fprintf(out, "  --all   %s\n", all.Usage)
+		for _, name := range []string{"all", "json", "login"} { // what the root command does not have
+			if f := cmd.Flags().Lookup(name); f != nil {
+				fmt.Fprintf(out, "  --%-5s %s\n", f.Name, f.Usage)
+			}
 		}
 		fmt.Fprint(out, "  and those of mcp-bridge itself, as in the host's configuration; see 'mcp-bridge --help'\n")
 		return nil
