@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -164,6 +165,22 @@ func decoded(text []byte) any {
 		return "no JSON: " + string(text)
 	}
 	return v
+}
+
+// answersTo returns the answers to requests, by their raw ids, in whatever order they come. Other lines
+// go to others.
+func (h *host) answersTo(ids []string) map[string]json.RawMessage {
+	h.t.Helper()
+	answers := make(map[string]json.RawMessage)
+	for len(answers) < len(ids) {
+		line := json.RawMessage(h.next())
+		if id := string(member(line, "id")); member(line, "method") == nil && slices.Contains(ids, id) {
+			answers[id] = line
+		} else {
+			h.others = append(h.others, string(line))
+		}
+	}
+	return answers
 }
 
 // question returns the id and the params of the next request from the bridge, which must be of this

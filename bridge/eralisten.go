@@ -21,6 +21,7 @@ type listening struct {
 	uris    []string
 	made    map[*call]*subscription // by the request that is under way
 	current *subscription           // the one that the server agreed to last
+	waiting *subscription           // one that it has not agreed to yet, as it is away; guarded by change
 }
 
 // A subscription is one subscriptions/listen request.
@@ -41,7 +42,7 @@ func (t *toModern) listenToAll() {
 	t.r.work.Go(func() { // ends within ackLimit
 		l.change.Lock()
 		defer l.change.Unlock()
-		if err := t.relisten(t.r.ctx); err != nil {
+		if err := t.relisten(t.r.ctx, true); err != nil {
 			t.r.log.Debug("the server tells of no changes", "error", err)
 		}
 	})
@@ -65,7 +66,7 @@ func (t *toModern) subscribe(ctx context.Context, c *call, sent sentFunc) error 
 	}) {
 		return t.result(c, object{})
 	}
-	err := t.relisten(ctx)
+	err := t.relisten(ctx, false)
 	if err == nil && !slices.Contains(texts(l.now().honoured.get("resourceSubscriptions")), uri) {
 		err = &rpcError{code: mcp.INVALID_PARAMS, text: "the server does not support subscribing to " + uri}
 	}
@@ -84,7 +85,7 @@ func (t *toModern) unsubscribe(ctx context.Context, c *call, sent sentFunc) erro
 	l.change.Lock()
 	defer l.change.Unlock()
 	if l.setURIs(func(uris []string) []string { return without(uris, uri) }) {
-		if err := t.relisten(ctx); err != nil {
+		if err := t.relisten(ctx, false); err != nil {
 			return err
 		}
 	}
@@ -105,8 +106,9 @@ func (l *listening) setURIs(change func([]string) []string) bool {
 }
 
 // relisten makes a new request in place of the one there is, which ends when the server has agreed to
-// the new one: nothing is missed in between. The caller holds change.
-func (t *toModern) relisten(ctx context.Context) error {
+// the new one: nothing is missed in between. A server that is away is given time only if the caller is
+// patient; then the request stays. The caller holds change.
+func (t *toModern) relisten(ctx context.Context, patient bool) error {
 	l := &t.listening
 	l.mu.Lock()
 	filter := object{}
@@ -145,8 +147,16 @@ func (t *toModern) relisten(ctx context.Context) error {
 		stop()
 		return s.err
 	case <-ctx.Done():
+		if patient {
+			l.waiting = s
+			return nil
+		}
 		stop()
 		return context.Cause(ctx)
+	}
+	if l.waiting != nil {
+		l.waiting.stop()
+		l.waiting = nil
 	}
 	return nil
 }
@@ -174,7 +184,7 @@ func (t *toModern) hold(life context.Context, s *subscription, m *message) {
 		if answer != nil && answer.failed {
 			err = &rpcError{code: errorCode(answer), text: readObject(answer.err).text("message")}
 		}
-		if !isOpen(s.acked) || answer != nil && answer.failed {
+		if status := statusOf(err); answer != nil && (answer.failed || !isOpen(s.acked)) || status != nil && !passing(status.Code) {
 			if s.err = err; err == nil {
 				s.err = errors.New("the server ended the subscription at once")
 			}

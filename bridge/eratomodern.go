@@ -67,7 +67,7 @@ func (t *toModern) answer(c *call, answer *message) error {
 	}
 	result := readObject(answer.result)
 	if kind := result.get("resultType"); kind != nil && string(plain(kind)) != "complete" { // spec 5.11, 5.30
-		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %s, which a host of %s can't take", kind, t.version)}
+		return &rpcError{code: codeInternalError, text: fmt.Sprintf("the server answered with a result of the type %q, which a host of %s can't take", clip(string(plain(kind)), longestExcerpt), t.version)}
 	}
 	return t.result(c, fitResult(c.message, result, t.version))
 }
@@ -77,15 +77,12 @@ func (t *toModern) fail(c *call, answer *message) error {
 	failure := readObject(answer.err)
 	switch errorCode(answer) {
 	case mcp.MISSING_REQUIRED_CLIENT_CAPABILITY:
-		var names []string
-		for _, m := range failure.child("data").child("requiredCapabilities") {
-			names = append(names, m.key)
-		}
+		names := required(failure.child("data").child("requiredCapabilities"))
 		text := fmt.Sprintf("the server requires the client capability %s, which this host did not declare", strings.Join(names, ", "))
-		if slices.ContainsFunc(names, func(name string) bool { return name == "extensions" || name == "tasks" }) {
-			text = fmt.Sprintf("the server requires %s, which mcp-bridge does not support for a host of %s", failure.child("data").get("requiredCapabilities"), t.version)
+		if slices.Contains(names, tasksExtension) { // the one that is withheld (spec 6.71)
+			text = fmt.Sprintf("the server requires %s, which mcp-bridge does not support for a host of %s", tasksExtension, t.version)
 		}
-		return t.giveUp(c, text)
+		return t.giveUp(c, clip(text, longestExcerpt))
 	case mcp.UNSUPPORTED_PROTOCOL_VERSION: // spec 6.73
 		t.r.fail(ErrSessionChanged)
 		return &rpcError{code: codeInternalError, text: "the server changed its protocol revision; restart mcp-bridge in your MCP host"}
@@ -95,6 +92,26 @@ func (t *toModern) fail(c *call, answer *message) error {
 		}
 	}
 	return t.r.deliver(rawError(c.id, failure.raw()), c)
+}
+
+// required returns the names of the capabilities that an error with the code -32021 names: those of
+// extensions as they are, and modes with what they are modes of.
+func required(capabilities object) []string {
+	var names []string
+	for _, m := range capabilities {
+		parts := readObject(m.value)
+		if len(parts) == 0 {
+			names = append(names, m.key)
+		}
+		for _, part := range parts {
+			if m.key == "extensions" {
+				names = append(names, part.key)
+			} else {
+				names = append(names, m.key+"."+part.key)
+			}
+		}
+	}
+	return names
 }
 
 // giveUp answers a call that can't be brought to its end: a tool's as a result that says so, as a
@@ -138,9 +155,18 @@ func (t *toModern) withMeta(params object) object {
 	return params.with("_meta", meta.raw())
 }
 
-// ask makes a request of the host's to the server, and returns the answer.
+// ask makes a request of the host's to the server, and returns the answer. A server that all of a sudden
+// does not know the revision is asked for what it is, and then once more.
 func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFunc) (*message, error) {
-	return t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), ask{request: t.server.request, sent: sent})
+	for again := false; ; again = true {
+		answer, err := t.inner.askServer(ctx, t.inner.newRequest(string(c.method), params), ask{request: t.server.request, sent: sent})
+		if err != nil || again || errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
+			return answer, err
+		}
+		if _, err := t.server.probe(ctx, t.withMeta(object{}), nil); err != nil {
+			return answer, nil // spec 6.73
+		}
+	}
 }
 
 // hello is what a host says of itself on initialize, as each request of 2026-07-28 says it.
@@ -167,13 +193,6 @@ func (t *toModern) hello(c *call) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.host, t.meta, t.version = params, meta, version
-}
-
-// declared is what the host said of itself.
-func (t *toModern) declared() hostMeta {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
 }
 
 // speaks is the revision to speak with the server.
@@ -315,6 +334,8 @@ func (t *toModern) send(ctx context.Context, m *message, sent sentFunc) error {
 	if special, ok := eraNotifications[mcp.MCPMethod(m.method)]; ok {
 		if special != nil {
 			special(t)
+		} else {
+			t.r.log.Debug("a notification that a server of this revision does not know is dropped", "method", string(m.method)) // spec 6.78
 		}
 		return nil
 	}
@@ -330,6 +351,8 @@ func (t *toModern) fromServer(m *message, via *call) {
 	params := readObject(m.params)
 	switch {
 	case t.takes(m, via):
+		return
+	case m.is(mcp.MethodNotificationCancelled): // the end of a subscription, which the host knows nothing of (spec 8.01)
 		return
 	case m.is(mcp.MethodNotificationProgress) && !t.progresses(params):
 		return
@@ -441,11 +464,8 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if _, ok := q.t.declared().can(method, params); !ok { // spec 5.32
-		if mode := params.text("mode"); mode != "" {
-			method += " (" + mode + ")"
-		}
-		return nil, fmt.Errorf("the server asks for %s, which this host did not declare to support", method)
+	if _, ok := q.t.said().can(method, params); !ok { // spec 1.26, 5.32
+		return nil, fmt.Errorf("the server asks for %s, which this host did not declare", capability(method, params))
 	}
 	url := ""
 	if method == string(mcp.MethodElicitationCreate) && params.text("mode") == "url" {
@@ -474,6 +494,22 @@ func (q *questions) one(ctx context.Context, request object) ([]byte, error) {
 		return []byte(`{"action":"cancel"}`), nil
 	}
 	return nil, fmt.Errorf("the server needs %s, and the host refused: %s", method, clip(readObject(answer.err).text("message"), longestExcerpt))
+}
+
+// said is what each request says of the host.
+func (t *toModern) said() hostMeta {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return hostMeta{capabilities: t.meta.child(mcp.MetaKeyClientCapabilities)}
+}
+
+// capability names what a host has to have declared for a question.
+func capability(method string, params object) string {
+	kind, _, _ := strings.Cut(method, "/")
+	if mode := params.text("mode"); mode != "" {
+		return kind + " (" + mode + ")"
+	}
+	return kind
 }
 
 // complete tells the host that what was to be done at URLs is done.

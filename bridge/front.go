@@ -19,9 +19,8 @@ type front struct {
 	legacy *relay
 	modern atomic.Pointer[relay] // nil until the host sends a request of that era
 
-	mu        sync.Mutex // held while a line of input is taken
-	ended     bool       // no more input is taken; guarded by mu
-	handshake bool       // the host has sent something of that era; guarded by mu
+	mu    sync.Mutex // held while a line of input is taken
+	ended bool       // no more input is taken; guarded by mu
 }
 
 // relays returns the relays that there are.
@@ -67,19 +66,21 @@ func (f *front) fromHostTooLong(id []byte, size int64) {
 // relay returns the relay that a message of the host's is for.
 func (f *front) relay(m *message) *relay {
 	modern := f.modern.Load()
+	// What belongs to nothing under way is for the era that the host has shown, so that a modern server
+	// gets none of it (spec 2.43).
+	only := modern != nil && f.legacy.handshake.agreed() == ""
 	switch {
-	case m.kind == response: // only hosts of the earlier era are asked (spec 1.44)
-		if modern != nil && !f.handshake {
-			return modern
-		}
-		return f.legacy
+	case m.kind == response && !only:
+		return f.legacy // only hosts of that era are asked
+	case m.kind == response:
+		return modern
 	case m.is(mcp.MethodNotificationCancelled):
-		if modern != nil && (!f.handshake || modern.calls.find(readObject(m.params).get("requestId")) != nil) {
+		id := readObject(m.params).get("requestId")
+		if modern != nil && (modern.calls.find(id) != nil || only && f.legacy.calls.find(id) == nil) {
 			return modern
 		}
 		return f.legacy
 	case !isModern(m):
-		f.handshake = true
 		return f.legacy
 	case modern == nil:
 		modern = f.legacy.sibling()

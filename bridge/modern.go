@@ -41,7 +41,9 @@ func (s *modern) request(ctx context.Context, c *call, sent sentFunc) error {
 func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 	repeated, refreshed, waited := false, false, 0
 	var mismatch []byte // the server's words
-	c.intercept = chain(c.intercept, func(m *message) bool {
+	others := c.intercept
+	defer func() { c.intercept = others }()
+	c.intercept = func(m *message) bool {
 		if code := errorCode(m); code == mcp.HEADER_MISMATCH {
 			mismatch = []byte(s.r.secrets.excerpt(m.err, ""))
 			return true
@@ -49,8 +51,8 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		if c.is(mcp.MethodToolsList) && !m.failed {
 			s.tools.learn(m, s.r.log)
 		}
-		return false
-	})
+		return others != nil && others(m)
+	}
 	switch {
 	case c.is(mcp.MethodToolsList):
 		defer s.tools.begin()()
@@ -93,14 +95,6 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		c.sent.Store(false)
 		c.alias = idKey(s.r.mint())
 	}
-}
-
-// chain returns a function that asks both, in turn. Either may be nil.
-func chain(first, second func(*message) bool) func(*message) bool {
-	if first == nil {
-		return second
-	}
-	return func(m *message) bool { return first(m) || second(m) }
 }
 
 // exchange posts m, which is c's message or has another id, and reads what comes back until the call
@@ -146,7 +140,8 @@ func (s *modern) exchange(ctx context.Context, c *call, m *message, sent sentFun
 // header returns the headers that repeat what the message says (spec 2.38–2.41, 2.52).
 func (s *modern) header(m *message) (http.Header, error) {
 	params := readObject(m.params)
-	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))}}
+	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))},
+		mcp.HeaderName: nil, mcp.HeaderSessionID: nil, mcp.HeaderLastEventID: nil} // none, unless there is something to say
 	if version := params.child("_meta").text(mcp.MetaKeyProtocolVersion); version != "" {
 		h[mcp.HeaderProtocolVersion] = []string{version}
 	}

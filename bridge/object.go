@@ -62,7 +62,7 @@ func (o object) has(key string) bool {
 // with returns the object with a member set: in its place, or at the end.
 func (o object) with(key string, value []byte) object {
 	out := slices.Clone(o)
-	for i := range out {
+	for i := range slices.Backward(out) { // the one that get returns
 		if out[i].key == key {
 			out[i].value = value
 			return out
