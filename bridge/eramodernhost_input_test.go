@@ -463,31 +463,38 @@ func TestModernHost_QuestionsOfNobody(t *testing.T) {
 			}
 		})
 	})
-	t.Run("with no call", func(t *testing.T) {
-		eachHandshakeServer(t, wellBehaved, func(t *testing.T, h *modernHost, s *bridgetest.Server) {
-			eventuallyStream(t, h, s)
-			a, err := s.Ask(t.Context(), "elicitation/create", `{"message":"m","requestedSchema":{}}`)
-			if err != nil || !strings.Contains(string(a.Error), `"code":-32602`) {
-				t.Errorf("the server was told %s, want -32602: %v", a.Error, err)
-			}
-			h.fence("1")
+	for name, sc := range handshakeServers() {
+		sc.Legacy = wellBehaved()
+		t.Run("with no call/"+name, func(t *testing.T) {
+			t.Parallel()
+			inFakeTime(t, sc, func(t *testing.T, s *bridgetest.Server, bc bridge.Config) {
+				h := newModernHost(startHost(t, bc))
+				eventuallyStream(t, h, s)
+				a, err := s.Ask(t.Context(), "elicitation/create", `{"message":"m","requestedSchema":{}}`)
+				if err != nil || !strings.Contains(string(a.Error), `"code":-32602`) {
+					t.Errorf("the server was told %s, want -32602: %v", a.Error, err)
+				}
+				h.fence("1")
+			})
 		})
-	})
-	t.Run("with two calls that may ask", func(t *testing.T) {
-		eachHandshakeServer(t, wellBehaved, func(t *testing.T, h *modernHost, s *bridgetest.Server) {
-			eventuallyStream(t, h, s)
-			h.request("1", "tools/call", `"name":"block"`)
-			h.request("2", "tools/call", `"name":"block"`)
-			waitFor(t, s, "tools/call", 2)
-			a, err := s.Ask(t.Context(), "sampling/createMessage", `{"messages":[],"maxTokens":1}`)
-			if err != nil || !strings.Contains(string(a.Error), `"code":-32602`) {
-				t.Errorf("the server was told %s, want -32602: %v", a.Error, err)
-			}
-			h.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
-			h.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`)
-			waitFor(t, s, "notifications/cancelled", 2)
+		t.Run("with two calls that may ask/"+name, func(t *testing.T) {
+			t.Parallel()
+			inFakeTime(t, sc, func(t *testing.T, s *bridgetest.Server, bc bridge.Config) {
+				h := newModernHost(startHost(t, bc))
+				eventuallyStream(t, h, s)
+				h.request("1", "tools/call", `"name":"block"`)
+				h.request("2", "tools/call", `"name":"block"`)
+				waitFor(t, s, "tools/call", 2)
+				a, err := s.Ask(t.Context(), "sampling/createMessage", `{"messages":[],"maxTokens":1}`)
+				if err != nil || !strings.Contains(string(a.Error), `"code":-32602`) {
+					t.Errorf("the server was told %s, want -32602: %v", a.Error, err)
+				}
+				h.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":1}}`)
+				h.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":2}}`)
+				waitFor(t, s, "notifications/cancelled", 2)
+			})
 		})
-	})
+	}
 }
 
 // 6.53: "the POST stream it came on → … → else the only eligible in-flight D call".
