@@ -25,12 +25,15 @@ func (t *toHandshake) listen(ctx context.Context, c *call, sent sentFunc) error 
 	if err != nil {
 		return err
 	}
+	wanted := params.child("notifications")
+	if wanted == nil {
+		return &rpcError{code: mcp.INVALID_PARAMS, text: "subscriptions/listen has no notifications"} // spec 5.50
+	}
 	l, err := t.link(ctx, meta)
 	if err != nil {
 		return err
 	}
 	sent(true)
-	wanted := params.child("notifications")
 	s := &subscriber{l: l, honoured: object{}}
 	capabilities := l.result.child("capabilities")
 	for _, list := range changeableLists {
