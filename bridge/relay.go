@@ -167,11 +167,13 @@ func (r *relay) send(c *call, t *turn) error {
 	if !t.wait(c.ctx) {
 		return context.Cause(c.ctx)
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+	if !c.is(mcp.MethodSubscriptionsListen) { // those are under way for ever
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		}
 	}
 	if limit := r.cfg.ResponseTimeout; limit > 0 {
 		c.limit = time.AfterFunc(limit, func() { c.cancel(&timeoutError{limit}) })
