@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -20,7 +19,6 @@ import (
 type upcall struct {
 	l       *link
 	message *message // of the first request of the host's
-	digest  [sha256.Size]byte
 	asking  chan struct{} // has an element when there are questions
 	done    chan struct{} // closed when answer or err is set
 	answer  *message
@@ -46,13 +44,16 @@ type question struct {
 }
 
 func (l *link) newUpcall(c *call, meta hostMeta) *upcall {
-	return &upcall{l: l, message: c.message, digest: digest(c.message), asking: make(chan struct{}, 1), done: make(chan struct{}), outer: c, meta: meta}
+	return &upcall{l: l, message: c.message, asking: make(chan struct{}, 1), done: make(chan struct{}), outer: c, meta: meta}
 }
 
-// digest is what a request and the one that follows it with answers have in common (spec 5.33).
-func digest(m *message) [sha256.Size]byte {
-	params := readObject(m.params).without("_meta", "inputResponses", "requestState")
-	return sha256.Sum256(slices.Concat(m.method, []byte{0}, params.raw()))
+// continues tells whether a request is that of the upcall again, with answers (spec 5.33): whoever parsed
+// the params may write them in another way.
+func (u *upcall) continues(m *message) bool {
+	same := func(m *message) []byte {
+		return readObject(m.params).without("_meta", "inputResponses", "requestState").raw()
+	}
+	return bytes.Equal(m.method, u.message.method) && equalJSON(same(m), same(u.message))
 }
 
 // await passes the request to the server and waits for the answer, or for a question.
@@ -221,7 +222,7 @@ func (t *toHandshake) interactive(ctx context.Context, c *call, sent sentFunc) e
 	}
 	sent(true)
 	u := t.unpark(params.text("requestState"))
-	if u == nil || u.digest != digest(c.message) {
+	if u == nil || !u.continues(c.message) {
 		return &rpcError{code: mcp.INVALID_PARAMS, text: "requestState is unknown, expired or of another request; make the request again without it"}
 	}
 	u.expiry.Stop()

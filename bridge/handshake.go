@@ -173,11 +173,13 @@ func listChanged(list string) *message {
 	return m
 }
 
-// equalJSON compares two JSON texts by what they mean.
+// equalJSON compares two JSON texts by what they mean, numbers by their digits.
 func equalJSON(a, b []byte) bool {
 	canonical := func(text []byte) string {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
 		var v any
-		if json.Unmarshal(text, &v) != nil {
+		if d.Decode(&v) != nil {
 			return string(text)
 		}
 		out, _ := json.Marshal(v)
