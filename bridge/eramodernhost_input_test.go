@@ -445,24 +445,33 @@ func TestModernHost_QuestionWithdrawnAtOnce(t *testing.T) {
 // "same, U request during a non-eligible call or unattached: 6.53: -32602 to U", 6.74.
 func TestModernHost_QuestionsOfNobody(t *testing.T) {
 	t.Parallel()
-	t.Run("on the stream of tools/list", func(t *testing.T) {
-		told := make(chan string, 3)
-		eachHandshakeServer(t, func() *bridgetest.Legacy {
-			return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
+	for name, sc := range handshakeServers() {
+		t.Run("on the stream of a list/"+name, func(t *testing.T) {
+			t.Parallel()
+			var told atomic.Value
+			sc.Legacy = &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
 				if x.Method == "prompts/list" {
 					a, _ := x.Ask("elicitation/create", `{"message":"m","requestedSchema":{}}`)
-					told <- string(a.Error)
+					told.Store(string(a.Error))
 				}
 				return ""
 			}}
-		}, func(t *testing.T, h *modernHost, _ *bridgetest.Server) {
-			h.request("1", "prompts/list", "")
-			h.complete("1")
-			if got := within(t, told); !strings.Contains(got, `"code":-32602`) {
-				t.Errorf("the server was told %s, want -32602", got)
-			}
+			inFakeTime(t, sc, func(t *testing.T, _ *bridgetest.Server, bc bridge.Config) {
+				h := newModernHost(startHost(t, bc))
+				began := time.Now()
+				h.send(modernRequest("1", "prompts/list", "", metaVersion, metaInfo, metaCapabilities+allCapabilities))
+				if line, ok := h.take(time.Hour); !ok || h.check(line).Result == nil {
+					t.Fatalf("the host got %q", line)
+				}
+				if took := time.Since(began); took > time.Second && !sc.HTTPSSE || took > time.Minute { // there it is not known what the question came with
+					t.Errorf("the host waited for %v", took)
+				}
+				if got, _ := told.Load().(string); !strings.Contains(got, `"code":-32602`) {
+					t.Errorf("the server was told %s, want -32602", got)
+				}
+			})
 		})
-	})
+	}
 	for name, sc := range handshakeServers() {
 		sc.Legacy = wellBehaved()
 		t.Run("with no call/"+name, func(t *testing.T) {

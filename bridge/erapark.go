@@ -18,7 +18,7 @@ import (
 // it goes on upstream, and the host's next request brings the answers, or takes the result (spec 6.50–6.54).
 type upcall struct {
 	l       *link
-	message *message // of the first request of the host's
+	message *message      // of the first request of the host's
 	asking  chan struct{} // has an element when there are questions
 	done    chan struct{} // closed when answer or err is set
 	answer  *message
@@ -30,6 +30,7 @@ type upcall struct {
 	meta      hostMeta
 	questions []*question
 	asked     int
+	task      []byte // id of the task that it has become, raw JSON
 	expiry    *time.Timer
 }
 
@@ -157,7 +158,7 @@ func (u *upcall) park() []byte {
 	for i, q := range u.questions {
 		params := q.params.without("task", "elicitationId")
 		if meta := params.child("_meta"); meta != nil {
-			if meta = meta.without("progressToken"); len(meta) == 0 {
+			if meta = meta.without("progressToken", relatedTask); len(meta) == 0 {
 				params = params.without("_meta")
 			} else {
 				params = params.with("_meta", meta.raw())
@@ -303,6 +304,12 @@ func (u *upcall) tell(text func(*call, hostMeta) []byte) {
 	}
 }
 
+func (u *upcall) taskID() []byte {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.task
+}
+
 func (u *upcall) wantedLevel() string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -323,7 +330,7 @@ func (l *link) asked(m *message, via *call) {
 			u.ask(q)
 			return
 		}
-		l.hold(q)
+		l.hold(q, l.upcallOf(via) == nil)
 	})
 }
 
@@ -333,15 +340,20 @@ func (l *link) owner(params object, via *call) *upcall {
 	if u := l.upcallOf(via); u != nil && mayAsk(u.message) {
 		return u
 	}
+	task := params.child("_meta").child(relatedTask).get("taskId")
 	var only *upcall
+	several := false
 	for _, u := range l.all() {
-		if !mayAsk(u.message) {
-			continue
+		if task != nil && bytes.Equal(u.taskID(), task) {
+			return u
 		}
-		if only != nil {
-			return nil
+		if mayAsk(u.message) && u != only { // one that is a task now is there twice
+			several = several || only != nil
+			only = u
 		}
-		only = u
+	}
+	if several {
+		return nil
 	}
 	return only
 }
@@ -369,9 +381,12 @@ func (u *upcall) ask(q *question) {
 // holdLimit is how long a question waits for a request that it may belong to.
 const holdLimit = 30 * time.Second
 
-// hold keeps a question that belongs to no request under way for the next one. Roots that the host has
-// told before are told again at once.
-func (l *link) hold(q *question) {
+const noRequest = "there is no request of the host's that this belongs to" // spec 6.74
+
+// hold keeps a question that belongs to no request under way for the next one, if it may: one that came
+// with the answer to a request would keep that waiting. Roots that the host has told before are told again
+// at once.
+func (l *link) hold(q *question, may bool) {
 	l.mu.Lock()
 	if q.method == string(mcp.MethodListRoots) && l.roots != nil {
 		roots := l.roots
@@ -384,10 +399,14 @@ func (l *link) hold(q *question) {
 		l.t.r.work.Go(func() { l.refuse(q.id, mcp.METHOD_NOT_FOUND, "the host does not know "+q.method) }) // ends when the lane has room
 		return
 	}
+	if !may {
+		l.t.r.work.Go(func() { l.refuse(q.id, mcp.INVALID_PARAMS, noRequest) }) // ends when the lane has room
+		return
+	}
 	l.held = append(l.held, q)
 	q.timer = time.AfterFunc(holdLimit, func() {
 		if l.drop(q.id) {
-			l.refuse(q.id, mcp.INVALID_PARAMS, "there is no request of the host's that this belongs to") // spec 6.74
+			l.refuse(q.id, mcp.INVALID_PARAMS, noRequest)
 		}
 	})
 }

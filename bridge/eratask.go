@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"strconv"
 	"time"
@@ -36,6 +37,10 @@ func (l *link) drive(ctx context.Context, m *message, begun func()) (*message, e
 	if id == nil {
 		return answer, nil
 	}
+	l.mu.Lock()
+	u := l.upcalls[idKey(m.id)]
+	l.mu.Unlock()
+	u.became(id)
 	defer func() {
 		if ctx.Err() != nil {
 			l.cancelTask(id)
@@ -57,12 +62,24 @@ func (l *link) drive(ctx context.Context, m *message, begun func()) (*message, e
 	}
 	// The result comes when the task is over; until then, what it asks for.
 	fetch := l.inner.newRequest(string(mcp.MethodTasksResult), object{{"taskId", id}})
-	l.mu.Lock()
-	u := l.upcalls[idKey(m.id)]
-	l.mu.Unlock()
 	l.know(fetch.id, u)
 	defer l.know(fetch.id, nil)
-	return l.call(ctx, fetch, nil)
+	answer, err = l.call(ctx, fetch, nil)
+	if err != nil || answer.failed {
+		return answer, err
+	}
+	return built(rawResult(m.id, withoutMeta(readObject(answer.result), relatedTask).raw())), nil
+}
+
+// relatedTask is the member of _meta that says which task something belongs to. Hosts of 2026-07-28 know
+// of no task.
+const relatedTask = "io.modelcontextprotocol/related-task"
+
+// became notes the task that the request has become.
+func (u *upcall) became(task []byte) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.task = bytes.Clone(task)
 }
 
 // cancelTask ends a task, which a cancellation of its request would not (spec 2.37).
