@@ -370,10 +370,10 @@ func (l *link) whole(m *message, result object) object {
 func (l *link) answer(m *message, answer *message) []byte {
 	if answer.failed {
 		failure := readObject(answer.err)
-		switch errorCode(answer) {
-		case mcp.RESOURCE_NOT_FOUND: // a code of the earlier era (spec 1.53)
+		switch code := errorCode(answer); { // codes of the earlier era, and those that 2026-07-28 keeps for itself (spec 1.53)
+		case code == mcp.RESOURCE_NOT_FOUND:
 			failure = failure.with("code", []byte("-32602"))
-		case mcp.URL_ELICITATION_REQUIRED:
+		case code <= -32020 && code >= -32099:
 			failure = failure.with("code", []byte("-32603"))
 		}
 		return rawError(m.id, failure.raw())
