@@ -218,7 +218,7 @@ func (r *relay) cancelCall(m *message) bool {
 	r.calls.cancel(c)
 	if !c.sent.Load() || !r.server.cancel(c) {
 		r.calls.settle(c, nil) // nothing more comes of it (spec 1.56)
-		c.cancel(errCancelled)
+		c.cancel(&cancelledError{params.Reason})
 		return false
 	}
 	return true
