@@ -108,6 +108,11 @@ func (l *link) unsubscribe(uri string) {
 // changed tells those who listen to it that something has changed (spec 1.52).
 func (l *link) changed(m *message, _ *call) {
 	t := l.t
+	if m.is("notifications/tools/list_changed") {
+		l.mu.Lock()
+		l.listed = false
+		l.mu.Unlock()
+	}
 	t.telling.Lock()
 	defer t.telling.Unlock()
 	t.mu.Lock()

@@ -59,14 +59,17 @@ func (u *upcall) continues(m *message) bool {
 
 // await passes the request to the server and waits for the answer, or for a question.
 func (u *upcall) await(ctx context.Context, c *call, sent sentFunc) (*call, error) {
-	u.start()
+	u.start(ctx)
 	sent(true) // the session keeps the order from here
 	return u.wait(ctx, c)
 }
 
 // start passes the request to the server.
-func (u *upcall) start() {
+func (u *upcall) start(ctx context.Context) {
 	l := u.l
+	if u.message.is(mcp.MethodToolsCall) {
+		l.learnTasks(ctx)
+	}
 	id := l.inner.mint()
 	params := readObject(u.message.params)
 	if params == nil {
@@ -83,7 +86,7 @@ func (u *upcall) start() {
 	}
 	m := built(rawRequest(id, string(u.message.method), params.raw()))
 	l.know(id, u)
-	ctx, stop := context.WithCancelCause(l.t.r.ctx)
+	ctx, stop := context.WithCancelCause(l.t.r.ctx) // not that of the host's request, which may end before
 	u.stop = stop
 	if u.wantedLevel() != "" {
 		l.setLevel(ctx)

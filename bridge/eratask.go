@@ -14,6 +14,36 @@ const (
 	longestTaskPoll = 30 * time.Second
 )
 
+// longestList is how many pages of tools are read to learn of tasks.
+const longestList = 100
+
+// learnTasks has the tools listed, if there may be some that run as a task only and nobody has asked for
+// the list yet.
+func (l *link) learnTasks(ctx context.Context) {
+	if !l.result.child("capabilities").child("tasks").child("requests").child("tools").has("call") {
+		return
+	}
+	l.listing.Lock()
+	defer l.listing.Unlock()
+	params := object{}
+	for range longestList {
+		l.mu.Lock()
+		listed := l.listed
+		l.mu.Unlock()
+		if listed {
+			return
+		}
+		answer, err := l.call(ctx, l.inner.newRequest(string(mcp.MethodToolsList), params), nil)
+		if err != nil || answer.failed {
+			l.t.r.log.Debug("it can't be learned which tools run as a task", "error", err)
+			return
+		}
+		result := readObject(answer.result)
+		l.learnTools(result)
+		params = object{{"cursor", result.get("nextCursor")}}
+	}
+}
+
 // needsTask tells whether a request calls a tool that runs as a task only.
 func (l *link) needsTask(m *message) bool {
 	if !m.is(mcp.MethodToolsCall) {
