@@ -266,7 +266,7 @@ func (u *upcall) take(responses object) bool {
 			open = append(open, q)
 			continue
 		}
-		replies = append(replies, rawResult(q.id, u.l.fitAnswer(q, answer)))
+		replies = append(replies, u.l.fitAnswer(q, answer))
 	}
 	u.questions = open
 	u.mu.Unlock()
@@ -276,7 +276,7 @@ func (u *upcall) take(responses object) bool {
 	return len(open) == 0
 }
 
-// fitAnswer makes a host's answer fit for the server's revision.
+// fitAnswer returns the response with a host's answer, fit for the server's revision.
 func (l *link) fitAnswer(q *question, answer []byte) []byte {
 	result := readObject(answer)
 	switch q.method {
@@ -286,12 +286,14 @@ func (l *link) fitAnswer(q *question, answer []byte) []byte {
 		l.mu.Unlock()
 	case string(mcp.MethodSamplingCreateMessage):
 		if content := result.get("content"); elements(content) != nil && l.result.text("protocolVersion") < mcp.ProtocolVersion20251125 {
-			if one, ok := singleContent(content); ok {
-				return result.with("content", one).raw()
+			one, ok := singleContent(content)
+			if !ok {
+				return errorAnswer(q.id, codeInternalError, "the host's answer has more than one block of content, which protocol revisions before 2025-11-25 do not know", answerData{})
 			}
+			answer = result.with("content", one).raw()
 		}
 	}
-	return answer
+	return rawResult(q.id, answer)
 }
 
 // tell writes something that belongs to the request under way, if there is one; make gets it and what it
