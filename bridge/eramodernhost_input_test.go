@@ -547,12 +547,13 @@ func TestModernHost_RootsRightAfterInitialized(t *testing.T) {
 				if a := within(t, answers); string(a.Result) != rootsAnswer {
 					t.Errorf("the server was told %s %s", a.Result, a.Error)
 				}
-				go ask() // now they are known
+				h.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}`)
+				waitFor(t, s, "notifications/cancelled", 1)
+				h.fence("4")
+				go ask() // nothing is under way, and they are known
 				if a := within(t, answers); string(a.Result) != rootsAnswer {
 					t.Errorf("the second time the server was told %s %s, want the roots that are known", a.Result, a.Error)
 				}
-				h.send(`{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":3}}`)
-				waitFor(t, s, "notifications/cancelled", 1)
 			})
 		}
 	})

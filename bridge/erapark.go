@@ -365,6 +365,7 @@ func (l *link) owner(params object, via *call) *upcall {
 
 // ask puts a question to the host of a request, or tells the server that it can't be.
 func (u *upcall) ask(q *question) {
+	u.l.heard(u)
 	u.mu.Lock()
 	code, ok := u.meta.can(q.method, q.params)
 	if ok {
@@ -380,6 +381,23 @@ func (u *upcall) ask(q *question) {
 	select {
 	case u.asking <- struct{}{}:
 	default:
+	}
+}
+
+// heard stops the clock of a request in whose course the server asks: people take their time (spec 6.55).
+func (l *link) heard(u *upcall) {
+	l.mu.Lock()
+	var keys []string
+	for key, other := range l.upcalls {
+		if other == u {
+			keys = append(keys, key)
+		}
+	}
+	l.mu.Unlock()
+	for _, key := range keys {
+		if c := l.inner.calls.findKey(key); c != nil {
+			c.heard()
+		}
 	}
 }
 

@@ -176,8 +176,7 @@ func (r *relay) send(c *call, t *turn) error {
 		}
 	}
 	if limit := r.cfg.ResponseTimeout; limit > 0 {
-		c.limit = time.AfterFunc(limit, func() { c.cancel(&timeoutError{limit}) })
-		defer c.limit.Stop()
+		defer c.within(limit).Stop()
 	}
 	return r.server.request(c.ctx, c, func(written bool) {
 		c.sent.Store(written)
