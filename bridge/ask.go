@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"strconv"
-	"time"
 )
 
 // An ask says how a request of the bridge's own is sent.
