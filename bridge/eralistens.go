@@ -128,6 +128,13 @@ func (l *link) changed(m *message, _ *call) {
 	}
 }
 
+// missed tells those who listen to resources that a new session may have missed changes of them (spec 5.57).
+func (l *link) missed(uris []string) {
+	for _, uri := range uris {
+		l.changed(built(missedChange{"notifications/resources/updated", quote(uri)}.raw(nil)), nil)
+	}
+}
+
 // hears tells whether a listen request asked for a notification. An update may be of a part of the
 // resource (spec 5.56).
 func (s *subscriber) hears(m *message, uri string) bool {
