@@ -20,6 +20,9 @@
 // In place of the browser there is a code for another device (device.go, RFC 8628), and for a
 // machine its own credentials (RFC 6749 4.4, assertion.go for RFC 7523).
 //
+// [Transport.Look] goes through the same steps, by the same functions, without acting: it is for those
+// who want to know why a sign-in fails.
+//
 // # What is kept
 //
 // One [Record] a server and identity: the client and the token, bound to the authorization

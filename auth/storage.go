@@ -113,9 +113,28 @@ func (s *FileStorage) path() string {
 
 func (s *FileStorage) Load() (*Record, error) { return loadRecord(s.path(), s.Log) }
 
+// errCorrupt means that the file of a login holds none.
+var errCorrupt = errors.New("the file of the login can't be read")
+
 // loadRecord reads one file. One that can't be understood is put aside: nobody should have to
 // find and delete it by hand.
 func loadRecord(path string, log *slog.Logger) (*Record, error) {
+	r, err := readRecord(path)
+	if !errors.Is(err, errCorrupt) {
+		return r, err
+	}
+	aside := path + ".corrupt"
+	if log != nil {
+		log.Warn("the file of a login can't be read and is put aside", "file", aside)
+	}
+	if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
+	}
+	return nil, nil
+}
+
+// readRecord reads one file, and changes nothing. It returns nil where there is none.
+func readRecord(path string) (*Record, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -131,14 +150,7 @@ func loadRecord(path string, log *slog.Logger) (*Record, error) {
 	}
 	var r Record
 	if err := json.Unmarshal(text, &r); err != nil || r.Version < 1 {
-		aside := path + ".corrupt"
-		if log != nil {
-			log.Warn("the file of a login can't be read and is put aside", "file", aside)
-		}
-		if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
-		}
-		return nil, nil
+		return nil, errCorrupt
 	}
 	return &r, nil
 }

@@ -39,6 +39,9 @@ type call struct {
 	// alias is the key of another id, under which the request was sent again; "" if it was not.
 	alias string
 
+	// revise, if set, returns what the host gets in place of an answer of the server's.
+	revise func(*message) []byte
+
 	// session is the session id that came with the answer to initialize. It counts only if that
 	// is a result.
 	session string
@@ -64,6 +67,14 @@ func (c *call) onlyReads() bool {
 		return true
 	}
 	return false
+}
+
+// revised returns what the host gets for an answer of the server's.
+func (c *call) revised(answer *message) []byte {
+	if c.revise == nil {
+		return answer.raw
+	}
+	return c.revise(answer)
 }
 
 // within ends the call if nothing is heard of an answer in time.

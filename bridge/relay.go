@@ -33,6 +33,7 @@ type relay struct {
 	handshake handshake
 	endpoint  *endpoint
 	server    remote
+	gate      *gate // nil without a policy
 
 	ctx    context.Context // the relay's life
 	cancel context.CancelCauseFunc
@@ -90,6 +91,8 @@ func (r *relay) accept(m *message, answer func([]byte)) {
 		return
 	case m.is(mcp.MethodNotificationCancelled) && !r.cancelCall(m):
 		return
+	case r.gate.drops(m):
+		return
 	case m.is(mcp.MethodNotificationInitialized):
 		r.handshake.confirm(m.raw)
 		r.ready()
@@ -124,6 +127,7 @@ func (r *relay) acceptCall(m *message, answer func([]byte)) {
 			t.pass()
 		}
 	}
+	r.gate.watch(c)
 	if sets(m) {
 		c.onResult = func(*message) { r.handshake.set(m) }
 	}
@@ -135,7 +139,10 @@ func (r *relay) call(c *call, t *turn) {
 	defer c.cancel(nil)
 	defer t.pass()
 	defer func() { r.lastCall.Store(time.Now().UnixNano()) }()
-	err := r.send(c, t)
+	err := r.gate.admit(r, c, t)
+	if err == nil {
+		err = r.send(c, t)
+	}
 	if c.over() {
 		return
 	}
