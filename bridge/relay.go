@@ -174,15 +174,16 @@ func (r *relay) send(c *call, t *turn) error {
 	if !t.wait(c.ctx) {
 		return context.Cause(c.ctx)
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+	if !c.is(mcp.MethodSubscriptionsListen) { // those are under way for ever
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		}
 	}
 	if limit := r.cfg.ResponseTimeout; limit > 0 {
-		c.limit = time.AfterFunc(limit, func() { c.cancel(&timeoutError{limit}) })
-		defer c.limit.Stop()
+		defer c.within(limit).Stop()
 	}
 	return r.server.request(c.ctx, c, func(written bool) {
 		c.sent.Store(written)
@@ -223,7 +224,7 @@ func (r *relay) cancelCall(m *message) bool {
 	r.calls.cancel(c)
 	if !c.sent.Load() || !r.server.cancel(c) {
 		r.calls.settle(c, nil) // nothing more comes of it (spec 1.56)
-		c.cancel(errCancelled)
+		c.cancel(&cancelledError{params.Reason})
 		return false
 	}
 	return true
