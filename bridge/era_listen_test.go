@@ -285,3 +285,19 @@ func TestHandshake_ListenBackoff(t *testing.T) {
 		wantNothingMore(t, h)
 	})
 }
+
+// A stream on which nothing happens is no request without an answer, whatever the limit for those.
+func TestHandshake_ListenQuiet(t *testing.T) {
+	inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		cfg.ResponseTimeout = time.Minute
+		h := startHost(t, cfg)
+		h.capable("2025-11-25", `{}`)
+		time.Sleep(24 * time.Hour)
+		if n := s.Count(listens); n != 1 || s.Streams() != 1 {
+			t.Errorf("after a day there were %d requests, and %d streams are open", n, s.Streams())
+		}
+		s.Notify(listChanged)
+		h.notification("notifications/tools/list_changed")
+		wantNothingMore(t, h)
+	})
+}
