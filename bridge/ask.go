@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"strconv"
-	"time"
 )
 
 // An ask says how a request of the bridge's own is sent.
@@ -39,8 +38,7 @@ func (r *relay) askServer(ctx context.Context, m *message, how ask) (*message, e
 	}
 	r.calls.add(c) // nobody else has this id
 	if limit := r.cfg.ResponseTimeout; limit > 0 {
-		c.limit = time.AfterFunc(limit, func() { c.cancel(&timeoutError{limit}) })
-		defer c.limit.Stop()
+		defer c.within(limit).Stop()
 	}
 	err := how.request(c.ctx, c, func(written bool) {
 		c.sent.Store(written)

@@ -87,6 +87,9 @@ func newRelay(out io.Writer, cfg Config) (*relay, error) {
 		failed:   make(chan error, 1),
 		ending:   make(chan struct{}),
 	}
+	if r.gate, err = newGate(cfg.Policy, r.log); err != nil {
+		return nil, err
+	}
 	r.memory.congested, r.out.eased = r.out.congested, r.memory.eased
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
 	r = r.sibling()
@@ -98,7 +101,7 @@ func newRelay(out io.Writer, cfg Config) (*relay, error) {
 // life.
 func (r *relay) sibling() *relay {
 	return &relay{
-		cfg: r.cfg, log: r.log, secrets: r.secrets, endpoint: r.endpoint, out: r.out, to: r.out, memory: r.memory,
+		cfg: r.cfg, log: r.log, secrets: r.secrets, endpoint: r.endpoint, gate: r.gate, out: r.out, to: r.out, memory: r.memory,
 		ctx: r.ctx, cancel: r.cancel, work: r.work, failed: r.failed, ending: r.ending,
 		lane:      make(chan outgoing, laneLength),
 		slots:     make(chan struct{}, r.cfg.MaxInFlight),

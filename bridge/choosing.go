@@ -72,11 +72,17 @@ func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 	}
 	params := readObject(c.params)
 	said, err := readMeta(params)
+	known := true
+	if e, ok := errors.AsType[*rpcError](err); ok && e.code == mcp.UNSUPPORTED_PROTOCOL_VERSION {
+		// A modern server may speak what the bridge does not know; whether it is one, a revision shows that
+		// the bridge knows.
+		known = false
+		meta := params.child("_meta").with(mcp.MetaKeyProtocolVersion, quote(modernVersions[0]))
+		params = params.with("_meta", meta.raw())
+		said, err = readMeta(params)
+	}
 	if err != nil {
 		looked()
-		if e, ok := errors.AsType[*rpcError](err); ok && e.code == mcp.UNSUPPORTED_PROTOCOL_VERSION {
-			return s.modern.request(ctx, c, sent) // the server may speak it, though the bridge does not know it
-		}
 		return err
 	}
 	if s.r.remembers(EraLegacy) {
@@ -94,11 +100,16 @@ func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 		}
 		s.r.forget()
 	}
-	if c.is(mcp.MethodServerDiscover) {
+	if c.is(mcp.MethodServerDiscover) && known {
 		defer looked()
 		return s.discover(ctx, c, said, sent)
 	}
-	_, err = s.modern.probe(ctx, probeParams(params), nil)
+	probing, cancel := ctx, func() {}
+	if c.is(mcp.MethodServerDiscover) {
+		probing, cancel = context.WithTimeoutCause(s.r.quiet(ctx), probeLimit, errUndecided)
+	}
+	_, err = s.modern.probe(probing, probeParams(params), nil)
+	cancel()
 	err = s.conclude(err, said)
 	looked()
 	if err != nil {

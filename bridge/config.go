@@ -29,8 +29,8 @@ const (
 // A Verdict is what was found out about a server: the era that it speaks, where it does not speak
 // that of the host, and when that was found.
 type Verdict struct {
-	Era   Era
-	Found time.Time
+	Era   Era       `json:"era"`
+	Found time.Time `json:"found"`
 }
 
 // Verdicts keeps what was found out about the server of a [Config] from one run to the next. Load
@@ -90,6 +90,10 @@ type Config struct {
 	// KeepAlive is how long nothing may be under way before the server is pinged. 0 means that it
 	// is not pinged.
 	KeepAlive time.Duration
+
+	// Policy, if set, withholds some of the server's tools from the host. Nil means that everything
+	// goes.
+	Policy *Policy
 
 	// InputEnded, if set, is called when the input has ended or ctx is done: whoever works for
 	// requests under way may give up what would take long.

@@ -94,7 +94,7 @@ func (r *relay) respond(m *message, via *call) {
 	if c.onResult != nil && m.result != nil && !m.failed {
 		c.onResult(m)
 	}
-	r.calls.settle(c, m.raw)
+	r.calls.settle(c, c.revised(m))
 }
 
 // answered returns the call that a response answers, nil if there is none. One without an id

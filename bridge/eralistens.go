@@ -25,12 +25,15 @@ func (t *toHandshake) listen(ctx context.Context, c *call, sent sentFunc) error 
 	if err != nil {
 		return err
 	}
+	wanted := params.child("notifications")
+	if wanted == nil {
+		return &rpcError{code: mcp.INVALID_PARAMS, text: "subscriptions/listen has no notifications"} // spec 5.50
+	}
 	l, err := t.link(ctx, meta)
 	if err != nil {
 		return err
 	}
 	sent(true)
-	wanted := params.child("notifications")
 	s := &subscriber{l: l, honoured: object{}}
 	capabilities := l.result.child("capabilities")
 	for _, list := range changeableLists {
@@ -105,6 +108,11 @@ func (l *link) unsubscribe(uri string) {
 // changed tells those who listen to it that something has changed (spec 1.52).
 func (l *link) changed(m *message, _ *call) {
 	t := l.t
+	if m.is("notifications/tools/list_changed") {
+		l.mu.Lock()
+		l.listed = false
+		l.mu.Unlock()
+	}
 	t.telling.Lock()
 	defer t.telling.Unlock()
 	t.mu.Lock()
@@ -117,6 +125,13 @@ func (l *link) changed(m *message, _ *call) {
 		}
 		meta := append(params.child("_meta").without(mcp.MetaKeySubscriptionID), member{mcp.MetaKeySubscriptionID, c.id})
 		t.r.out.write(rawNotification(string(m.method), params.with("_meta", meta.raw()).raw()))
+	}
+}
+
+// missed tells those who listen to resources that a new session may have missed changes of them (spec 5.57).
+func (l *link) missed(uris []string) {
+	for _, uri := range uris {
+		l.changed(built(missedChange{"notifications/resources/updated", quote(uri)}.raw(nil)), nil)
 	}
 }
 

@@ -60,9 +60,12 @@ func TestModernHost_WithoutClientInfo(t *testing.T) {
 	h, s := startModernHost(t, bridgetest.Config{}, bridge.Config{})
 	h.send(modernRequest("1", "tools/list", "", metaVersion, metaCapabilities+"{}"))
 	h.result("1")
-	var info struct{ Name, Version string }
+	var info struct {
+		Name    string
+		Version *string
+	}
 	_ = json.Unmarshal(gotOne(t, s, "initialize").Params["clientInfo"], &info)
-	if info.Name == "" || info.Version == "" {
+	if info.Name == "" || info.Version == nil {
 		t.Errorf("the server was told that the client is %+v", info)
 	}
 }

@@ -265,6 +265,12 @@ type interposed struct {
 	fail   func(http.ResponseWriter)
 }
 
+func (i interposed) CloseIdleConnections() {
+	if t, ok := i.RoundTripper.(*http.Transport); ok {
+		t.CloseIdleConnections()
+	}
+}
+
 func (i interposed) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !i.broken.Load() {
 		return i.RoundTripper.RoundTrip(r)

@@ -194,7 +194,8 @@ func (h *modernHost) checkResult(m modernMessage) {
 	if r.ResultType != "complete" && r.ResultType != "input_required" {
 		h.t.Errorf("spec 1.49: the resultType of this is %q: %s", r.ResultType, m.raw)
 	}
-	if !strings.Contains(string(r.Meta["io.modelcontextprotocol/serverInfo"]), `"name"`) {
+	_, ends := r.Meta["io.modelcontextprotocol/subscriptionId"] // a listen request: spec 1.66 has no more
+	if !ends && !strings.Contains(string(r.Meta["io.modelcontextprotocol/serverInfo"]), `"name"`) {
 		h.t.Errorf("spec 1.50: there is no serverInfo in %s", m.raw)
 	}
 	for _, member := range []string{"resultType", "ttlMs", "cacheScope", "_meta"} {

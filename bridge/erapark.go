@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -19,8 +18,7 @@ import (
 // it goes on upstream, and the host's next request brings the answers, or takes the result (spec 6.50–6.54).
 type upcall struct {
 	l       *link
-	message *message // of the first request of the host's
-	digest  [sha256.Size]byte
+	message *message      // of the first request of the host's
 	asking  chan struct{} // has an element when there are questions
 	done    chan struct{} // closed when answer or err is set
 	answer  *message
@@ -32,6 +30,7 @@ type upcall struct {
 	meta      hostMeta
 	questions []*question
 	asked     int
+	task      []byte // id of the task that it has become, raw JSON
 	expiry    *time.Timer
 }
 
@@ -46,25 +45,31 @@ type question struct {
 }
 
 func (l *link) newUpcall(c *call, meta hostMeta) *upcall {
-	return &upcall{l: l, message: c.message, digest: digest(c.message), asking: make(chan struct{}, 1), done: make(chan struct{}), outer: c, meta: meta}
+	return &upcall{l: l, message: c.message, asking: make(chan struct{}, 1), done: make(chan struct{}), outer: c, meta: meta}
 }
 
-// digest is what a request and the one that follows it with answers have in common (spec 5.33).
-func digest(m *message) [sha256.Size]byte {
-	params := readObject(m.params).without("_meta", "inputResponses", "requestState")
-	return sha256.Sum256(slices.Concat(m.method, []byte{0}, params.raw()))
+// continues tells whether a request is that of the upcall again, with answers (spec 5.33): whoever parsed
+// the params may write them in another way.
+func (u *upcall) continues(m *message) bool {
+	same := func(m *message) []byte {
+		return readObject(m.params).without("_meta", "inputResponses", "requestState").raw()
+	}
+	return bytes.Equal(m.method, u.message.method) && equalJSON(same(m), same(u.message))
 }
 
 // await passes the request to the server and waits for the answer, or for a question.
 func (u *upcall) await(ctx context.Context, c *call, sent sentFunc) (*call, error) {
-	u.start()
+	u.start(ctx)
 	sent(true) // the session keeps the order from here
 	return u.wait(ctx, c)
 }
 
 // start passes the request to the server.
-func (u *upcall) start() {
+func (u *upcall) start(ctx context.Context) {
 	l := u.l
+	if u.message.is(mcp.MethodToolsCall) {
+		l.learnTasks(ctx)
+	}
 	id := l.inner.mint()
 	params := readObject(u.message.params)
 	if params == nil {
@@ -81,7 +86,7 @@ func (u *upcall) start() {
 	}
 	m := built(rawRequest(id, string(u.message.method), params.raw()))
 	l.know(id, u)
-	ctx, stop := context.WithCancelCause(l.t.r.ctx)
+	ctx, stop := context.WithCancelCause(l.t.r.ctx) // not that of the host's request, which may end before
 	u.stop = stop
 	if u.wantedLevel() != "" {
 		l.setLevel(ctx)
@@ -156,7 +161,7 @@ func (u *upcall) park() []byte {
 	for i, q := range u.questions {
 		params := q.params.without("task", "elicitationId")
 		if meta := params.child("_meta"); meta != nil {
-			if meta = meta.without("progressToken"); len(meta) == 0 {
+			if meta = meta.without("progressToken", relatedTask); len(meta) == 0 {
 				params = params.without("_meta")
 			} else {
 				params = params.with("_meta", meta.raw())
@@ -221,7 +226,7 @@ func (t *toHandshake) interactive(ctx context.Context, c *call, sent sentFunc) e
 	}
 	sent(true)
 	u := t.unpark(params.text("requestState"))
-	if u == nil || u.digest != digest(c.message) {
+	if u == nil || !u.continues(c.message) {
 		return &rpcError{code: mcp.INVALID_PARAMS, text: "requestState is unknown, expired or of another request; make the request again without it"}
 	}
 	u.expiry.Stop()
@@ -261,7 +266,7 @@ func (u *upcall) take(responses object) bool {
 			open = append(open, q)
 			continue
 		}
-		replies = append(replies, rawResult(q.id, u.l.fitAnswer(q, answer)))
+		replies = append(replies, u.l.fitAnswer(q, answer))
 	}
 	u.questions = open
 	u.mu.Unlock()
@@ -271,7 +276,7 @@ func (u *upcall) take(responses object) bool {
 	return len(open) == 0
 }
 
-// fitAnswer makes a host's answer fit for the server's revision.
+// fitAnswer returns the response with a host's answer, fit for the server's revision.
 func (l *link) fitAnswer(q *question, answer []byte) []byte {
 	result := readObject(answer)
 	switch q.method {
@@ -281,12 +286,14 @@ func (l *link) fitAnswer(q *question, answer []byte) []byte {
 		l.mu.Unlock()
 	case string(mcp.MethodSamplingCreateMessage):
 		if content := result.get("content"); elements(content) != nil && l.result.text("protocolVersion") < mcp.ProtocolVersion20251125 {
-			if one, ok := singleContent(content); ok {
-				return result.with("content", one).raw()
+			one, ok := singleContent(content)
+			if !ok {
+				return errorAnswer(q.id, codeInternalError, "the host's answer has more than one block of content, which protocol revisions before 2025-11-25 do not know", answerData{})
 			}
+			answer = result.with("content", one).raw()
 		}
 	}
-	return answer
+	return rawResult(q.id, answer)
 }
 
 // tell writes something that belongs to the request under way, if there is one; make gets it and what it
@@ -300,6 +307,12 @@ func (u *upcall) tell(text func(*call, hostMeta) []byte) {
 	if raw := text(u.outer, u.meta); raw != nil {
 		u.l.t.r.out.write(raw)
 	}
+}
+
+func (u *upcall) taskID() []byte {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return u.task
 }
 
 func (u *upcall) wantedLevel() string {
@@ -322,7 +335,7 @@ func (l *link) asked(m *message, via *call) {
 			u.ask(q)
 			return
 		}
-		l.hold(q)
+		l.hold(q, l.upcallOf(via) == nil)
 	})
 }
 
@@ -332,21 +345,27 @@ func (l *link) owner(params object, via *call) *upcall {
 	if u := l.upcallOf(via); u != nil && mayAsk(u.message) {
 		return u
 	}
+	task := params.child("_meta").child(relatedTask).get("taskId")
 	var only *upcall
+	several := false
 	for _, u := range l.all() {
-		if !mayAsk(u.message) {
-			continue
+		if task != nil && bytes.Equal(u.taskID(), task) {
+			return u
 		}
-		if only != nil {
-			return nil
+		if mayAsk(u.message) && u != only { // one that is a task now is there twice
+			several = several || only != nil
+			only = u
 		}
-		only = u
+	}
+	if several {
+		return nil
 	}
 	return only
 }
 
 // ask puts a question to the host of a request, or tells the server that it can't be.
 func (u *upcall) ask(q *question) {
+	u.l.heard(u)
 	u.mu.Lock()
 	code, ok := u.meta.can(q.method, q.params)
 	if ok {
@@ -365,12 +384,32 @@ func (u *upcall) ask(q *question) {
 	}
 }
 
+// heard stops the clock of a request in whose course the server asks: people take their time (spec 6.55).
+func (l *link) heard(u *upcall) {
+	l.mu.Lock()
+	var keys []string
+	for key, other := range l.upcalls {
+		if other == u {
+			keys = append(keys, key)
+		}
+	}
+	l.mu.Unlock()
+	for _, key := range keys {
+		if c := l.inner.calls.findKey(key); c != nil {
+			c.heard()
+		}
+	}
+}
+
 // holdLimit is how long a question waits for a request that it may belong to.
 const holdLimit = 30 * time.Second
 
-// hold keeps a question that belongs to no request under way for the next one. Roots that the host has
-// told before are told again at once.
-func (l *link) hold(q *question) {
+const noRequest = "there is no request of the host's that this belongs to" // spec 6.74
+
+// hold keeps a question that belongs to no request under way for the next one, if it may: one that came
+// with the answer to a request would keep that waiting. Roots that the host has told before are told again
+// at once.
+func (l *link) hold(q *question, may bool) {
 	l.mu.Lock()
 	if q.method == string(mcp.MethodListRoots) && l.roots != nil {
 		roots := l.roots
@@ -383,10 +422,14 @@ func (l *link) hold(q *question) {
 		l.t.r.work.Go(func() { l.refuse(q.id, mcp.METHOD_NOT_FOUND, "the host does not know "+q.method) }) // ends when the lane has room
 		return
 	}
+	if !may {
+		l.t.r.work.Go(func() { l.refuse(q.id, mcp.INVALID_PARAMS, noRequest) }) // ends when the lane has room
+		return
+	}
 	l.held = append(l.held, q)
 	q.timer = time.AfterFunc(holdLimit, func() {
 		if l.drop(q.id) {
-			l.refuse(q.id, mcp.INVALID_PARAMS, "there is no request of the host's that this belongs to") // spec 6.74
+			l.refuse(q.id, mcp.INVALID_PARAMS, noRequest)
 		}
 	})
 }

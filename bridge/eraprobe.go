@@ -124,6 +124,9 @@ func (s *modern) probe(ctx context.Context, params object, sent sentFunc) (*mess
 // spoken are the revisions that the bridge speaks with hosts (spec 5.23).
 func spoken() []string { return slices.Concat(modernVersions, legacyVersions) }
 
+// ProtocolVersions returns the protocol revisions that the bridge speaks, the latest first.
+func ProtocolVersions() []string { return spoken() }
+
 // maybeLegacy tells whether an HTTP status may be that of a server which does not know a request of a
 // later revision. What is about authorization or passes says nothing of that (spec 3.23, 3.24).
 func maybeLegacy(status *StatusError) bool {

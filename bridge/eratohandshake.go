@@ -199,6 +199,7 @@ type link struct {
 
 	feeding sync.Mutex // held while inner takes a message
 	levels  sync.Mutex // held while the log level is changed
+	listing sync.Mutex // held while the tools are listed to learn of tasks
 
 	mu      sync.Mutex
 	upcalls map[string]*upcall       // by the key of the request's id
@@ -207,6 +208,7 @@ type link struct {
 	level   string                   // that the server was told
 	uris    map[string]int           // how many listen to a resource
 	tasks   map[string]bool          // tools that run as a task only
+	listed  bool                     // tasks is complete
 	watched map[string]chan struct{} // closed when the URL elicitation with this id is complete
 }
 
@@ -370,10 +372,10 @@ func (l *link) whole(m *message, result object) object {
 func (l *link) answer(m *message, answer *message) []byte {
 	if answer.failed {
 		failure := readObject(answer.err)
-		switch errorCode(answer) {
-		case mcp.RESOURCE_NOT_FOUND: // a code of the earlier era (spec 1.53)
+		switch code := errorCode(answer); { // codes of the earlier era, and those that 2026-07-28 keeps for itself (spec 1.53)
+		case code == mcp.RESOURCE_NOT_FOUND:
 			failure = failure.with("code", []byte("-32602"))
-		case mcp.URL_ELICITATION_REQUIRED:
+		case code <= -32020 && code >= -32099:
 			failure = failure.with("code", []byte("-32603"))
 		}
 		return rawError(m.id, failure.raw())
@@ -393,6 +395,7 @@ func (l *link) learnTools(result object) object {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.listed = l.listed || !result.has("nextCursor")
 	for i, raw := range tools {
 		tool := readObject(raw)
 		name := tool.text("name")

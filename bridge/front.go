@@ -92,10 +92,17 @@ func (f *front) relay(m *message) *relay {
 	return modern
 }
 
-// isModern tells whether a request or notification is one of 2026-07-28 or later: it names its revision.
+// isModern tells whether a request or notification is one of 2026-07-28 or later: it names its revision,
+// or has what earlier ones do not know, and then lacks it (spec 1.40).
 func isModern(m *message) bool {
-	return m.is(mcp.MethodServerDiscover) || bytes.Contains(m.params, []byte(mcp.MetaKeyProtocolVersion)) &&
-		readObject(m.params).child("_meta").has(mcp.MetaKeyProtocolVersion)
+	if m.is(mcp.MethodServerDiscover) || m.is(mcp.MethodSubscriptionsListen) {
+		return true
+	}
+	if !bytes.Contains(m.params, []byte(mcp.MetaKeyProtocolVersion)) && !bytes.Contains(m.params, []byte(mcp.MetaKeyClientCapabilities)) {
+		return false
+	}
+	meta := readObject(m.params).child("_meta")
+	return meta.has(mcp.MetaKeyProtocolVersion) || meta.has(mcp.MetaKeyClientCapabilities)
 }
 
 // drain takes no more input, and waits until what was taken has been dealt with.

@@ -92,7 +92,7 @@ func (h *handshake) wantsErrorIDs() bool {
 func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.Context, *call) error, send func(context.Context, *message) error) error {
 	h.mu.Lock()
 	kept, initialized, version, capabilities := h.initialize, h.initialized, h.version, h.capabilities
-	settings := slices.Collect(maps.Values(h.subscribed))
+	settings, uris := slices.Collect(maps.Values(h.subscribed)), slices.Collect(maps.Keys(h.subscribed))
 	if h.level != nil {
 		settings = append(settings, h.level)
 	}
@@ -130,6 +130,9 @@ func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.C
 	}
 	for _, list := range changeable(capabilities) {
 		r.to.fromServer(listChanged(list), nil)
+	}
+	if l, ok := r.to.(*link); ok {
+		l.missed(uris)
 	}
 	return nil
 }
@@ -173,11 +176,13 @@ func listChanged(list string) *message {
 	return m
 }
 
-// equalJSON compares two JSON texts by what they mean.
+// equalJSON compares two JSON texts by what they mean, numbers by their digits.
 func equalJSON(a, b []byte) bool {
 	canonical := func(text []byte) string {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
 		var v any
-		if json.Unmarshal(text, &v) != nil {
+		if d.Decode(&v) != nil {
 			return string(text)
 		}
 		out, _ := json.Marshal(v)

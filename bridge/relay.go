@@ -33,6 +33,7 @@ type relay struct {
 	handshake handshake
 	endpoint  *endpoint
 	server    remote
+	gate      *gate // nil without a policy
 
 	ctx    context.Context // the relay's life
 	cancel context.CancelCauseFunc
@@ -90,6 +91,8 @@ func (r *relay) accept(m *message, answer func([]byte)) {
 		return
 	case m.is(mcp.MethodNotificationCancelled) && !r.cancelCall(m):
 		return
+	case r.gate.drops(m):
+		return
 	case m.is(mcp.MethodNotificationInitialized):
 		r.handshake.confirm(m.raw)
 		r.ready()
@@ -124,6 +127,7 @@ func (r *relay) acceptCall(m *message, answer func([]byte)) {
 			t.pass()
 		}
 	}
+	r.gate.watch(c)
 	if sets(m) {
 		c.onResult = func(*message) { r.handshake.set(m) }
 	}
@@ -135,7 +139,10 @@ func (r *relay) call(c *call, t *turn) {
 	defer c.cancel(nil)
 	defer t.pass()
 	defer func() { r.lastCall.Store(time.Now().UnixNano()) }()
-	err := r.send(c, t)
+	err := r.gate.admit(r, c, t)
+	if err == nil {
+		err = r.send(c, t)
+	}
 	if c.over() {
 		return
 	}
@@ -167,15 +174,16 @@ func (r *relay) send(c *call, t *turn) error {
 	if !t.wait(c.ctx) {
 		return context.Cause(c.ctx)
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+	if !c.is(mcp.MethodSubscriptionsListen) { // those are under way for ever
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		}
 	}
 	if limit := r.cfg.ResponseTimeout; limit > 0 {
-		c.limit = time.AfterFunc(limit, func() { c.cancel(&timeoutError{limit}) })
-		defer c.limit.Stop()
+		defer c.within(limit).Stop()
 	}
 	return r.server.request(c.ctx, c, func(written bool) {
 		c.sent.Store(written)
@@ -216,7 +224,7 @@ func (r *relay) cancelCall(m *message) bool {
 	r.calls.cancel(c)
 	if !c.sent.Load() || !r.server.cancel(c) {
 		r.calls.settle(c, nil) // nothing more comes of it (spec 1.56)
-		c.cancel(errCancelled)
+		c.cancel(&cancelledError{params.Reason})
 		return false
 	}
 	return true

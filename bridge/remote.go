@@ -165,6 +165,18 @@ var (
 	errStreamOver = errors.New("the stream ended")
 )
 
+// A cancelledError is errCancelled with the reason that the host gave.
+type cancelledError struct{ reason string }
+
+func (e *cancelledError) Error() string {
+	if e.reason == "" {
+		return errCancelled.Error()
+	}
+	return e.reason
+}
+
+func (e *cancelledError) Unwrap() error { return errCancelled }
+
 // explain turns the reason why a call has no answer into the error that the host gets.
 func (r *relay) explain(c *call, err error) []byte {
 	if e, ok := errors.AsType[*rpcError](err); ok {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -126,7 +127,11 @@ func (s *streamable) listen(sess *session) {
 		}
 		if status, ok := errors.AsType[*StatusError](err); ok && !passing(status.Code) {
 			if !again || status.Code != http.StatusNotFound || sess.id == "" {
-				s.r.log.Debug("the server offers no stream of its own messages", "status", status.Code)
+				level := slog.LevelDebug
+				if _, translated := s.r.to.(*link); translated { // and its host may be promised to hear of changes
+					level = slog.LevelInfo
+				}
+				s.r.log.Log(ctx, level, "the server offers no stream of its own messages; it tells of changes with its answers at most", "status", status.Code)
 				return
 			}
 			// It was there before, or might have been: the session is gone.

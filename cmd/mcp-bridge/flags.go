@@ -24,6 +24,8 @@ type options struct {
 	header          http.Header // --header
 	headerFile      http.Header // --header-file
 	transport       bridge.Transport
+	era             bridge.Era
+	protocolVersion string
 	allowHTTP       bool
 	extraCAs        []byte   // certificates in PEM form, beside the system's
 	proxy           *url.URL // nil: as the standard variables say
@@ -37,6 +39,7 @@ type options struct {
 	disableCookies  bool
 	version         bool
 	auth            authOptions
+	policy          policyOptions
 }
 
 // register sets the defaults and defines the flags. Their one-line descriptions are for shell
@@ -59,6 +62,8 @@ func (o *options) register(fs *pflag.FlagSet) {
 		return readHeaderFile(o.headerFile, s)
 	})
 	fs.Func("transport", "http (streamable HTTP), sse (HTTP+SSE of 2024), or auto", o.setTransport)
+	fs.Func("era", "legacy (servers with a handshake), modern (those of 2026-07-28), or auto", o.setEra)
+	fs.Func("protocol-version", "speak this protocol revision with the server", o.setProtocolVersion)
 	fs.BoolVar(&o.allowHTTP, "allow-http", false, "allow plain http to hosts other than this one")
 	fs.Func("ca-file", "trust the certificates in this PEM file too", o.addCAFile)
 	fs.Func("proxy", "use this http, https or socks5 proxy", o.setProxy)
@@ -70,6 +75,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.Func("log-level", "what to say on standard error", o.setLogLevel)
 	fs.Func("log-file", "append the log to this file too", o.setLogFile)
 	fs.BoolP("help", "h", false, "print this text")
+	o.policy.register(fs)
 	o.auth.register(fs)
 	o.registerMcpRemote(fs)
 }
@@ -88,8 +94,11 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 			return
 		}
 		set := f.Value.Set
-		if f.Name == "header" {
+		switch f.Name {
+		case "header":
 			set = func(s string) error { return addHeaderLines(o.header, s) }
+		case "allow-tool", "ignore-tool":
+			set = eachWord(set)
 		}
 		if e := set(value); e != nil {
 			err = usageError{fmt.Errorf("%s: %w", name, plainError(f, e))}
@@ -152,6 +161,23 @@ func (o *options) setTransport(s string) error {
 	default:
 		return errors.New("must be auto, http or sse")
 	}
+	return nil
+}
+
+func (o *options) setEra(s string) error {
+	switch era := bridge.Era(s); era {
+	case bridge.EraAuto, bridge.EraLegacy, bridge.EraModern:
+		o.era = era
+		return nil
+	}
+	return errors.New("must be auto, legacy or modern")
+}
+
+func (o *options) setProtocolVersion(s string) error {
+	if known := bridge.ProtocolVersions(); !slices.Contains(known, s) {
+		return fmt.Errorf("must be one of %s", strings.Join(known, ", "))
+	}
+	o.protocolVersion = s
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 
+	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
 
 	"github.com/spf13/cobra"
@@ -50,7 +51,12 @@ func newRootCommand(begun *bool) *cobra.Command {
 	root.SetHelpFunc(sayHelp)
 	completeFlags(root)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), doctorCommand(), demoCommand(), completionCommand())
+	root.AddCommand(
+		loginCommand(), logoutCommand(), statusCommand(),
+		installCommand(), uninstallCommand(), logsCommand(),
+		doctorCommand(), inspectCommand(), pinsCommand(),
+		demoCommand(), completionCommand(), versionCommand(),
+	)
 	return root
 }
 
@@ -75,6 +81,10 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 	return bridge.Config{
 		URL:             o.url,
 		Transport:       o.transport,
+		Era:             o.era,
+		ProtocolVersion: o.protocolVersion,
+		Verdicts:        verdictFile{o.url, log},
+		Quiet:           auth.WithoutUser,
 		Header:          o.requestHeader(),
 		HTTPClient:      client,
 		MaxMessage:      o.maxMessage,
@@ -83,6 +93,25 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 		ResponseTimeout: o.responseTimeout,
 		Logger:          log,
 	}
+}
+
+// connection returns how to reach the server that o names, with its tools as the flags have it, and with
+// sign-in. Done is to be called when that is over.
+func (o *options) connection(log *slog.Logger) (cfg bridge.Config, done func(), err error) {
+	cfg = o.bridgeConfig(newHTTPClient(o, log), log)
+	if cfg.Policy, err = o.toolPolicy(log); err != nil {
+		return cfg, nil, err
+	}
+	if o.hasAuthorization() {
+		return cfg, func() {}, nil
+	}
+	login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.HTTPClient.Transport = &hinting{login, o}
+	cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
+	return cfg, func() { _ = login.Close() }, nil
 }
 
 // relay connects in and out with the server that o names, until one of them ends.
@@ -96,17 +125,12 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
-	cfg := o.bridgeConfig(newHTTPClient(o, log), log)
-	if !o.hasAuthorization() {
-		login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = login.Close() }()
-		cfg.HTTPClient.Transport = &hinting{login, o}
-		cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
+	cfg, done, err := o.connection(log)
+	if err != nil {
+		return err
 	}
-	err := bridge.Run(ctx, in, out, cfg)
+	defer done()
+	err = bridge.Run(ctx, in, out, cfg)
 	if err == nil && errors.Is(context.Cause(ctx), bridge.ErrOutputClosed) {
 		err = bridge.ErrOutputClosed
 	}

@@ -18,6 +18,11 @@ func (o *options) complete(cmd *cobra.Command, args []string) error {
 	if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
 		return err
 	}
+	return o.finish(cmd, args)
+}
+
+// finish takes the arguments, and checks all together. Flags and variables are set before.
+func (o *options) finish(cmd *cobra.Command, args []string) error {
 	if err := o.setURL(cmd, args); err != nil {
 		return err
 	}
