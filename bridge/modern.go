@@ -146,8 +146,12 @@ func (s *modern) header(m *message) (http.Header, error) {
 	params := readObject(m.params)
 	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))},
 		mcp.HeaderName: nil, mcp.HeaderSessionID: nil, mcp.HeaderLastEventID: nil} // none, unless there is something to say
-	if version := params.child("_meta").text(mcp.MetaKeyProtocolVersion); version != "" {
+	version := params.child("_meta").text(mcp.MetaKeyProtocolVersion)
+	switch {
+	case version != "":
 		h[mcp.HeaderProtocolVersion] = []string{version}
+	case m.kind == request: // spec 1.40
+		return nil, &rpcError{code: mcp.INVALID_PARAMS, text: "_meta has no " + mcp.MetaKeyProtocolVersion}
 	}
 	if name, ok := headerName(m, params); ok {
 		h[mcp.HeaderName] = []string{headerValue(name)}
