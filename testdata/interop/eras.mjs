@@ -107,7 +107,7 @@ async function direct(pair) {
 async function bridged(pair) {
   const server = await launch(pair.server);
   const host = HOSTS[pair.host].make();
-  const transport = new BridgeTransport(bridge, [server.url.href], home);
+  const transport = new BridgeTransport(bridge, [server.url.href, ...(SERVERS[pair.server]?.args ?? [])], home);
   const outcomes = await hold(pair, host, transport);
   const findings = [];
   await endBridge(transport, isEverything(pair.server) ? server : {}, (what, complaints) => findings.push({ what, complaints }));
@@ -119,7 +119,8 @@ async function bridged(pair) {
 async function run(pair) {
   // Where the two understand each other, what they can't do without a bridge they need not with one.
   const alone = pair.native ? await direct(pair) : undefined;
-  const judged = (step) => !alone || !bridge || !judge(step, alone.get(step.name));
+  const lacks = SERVERS[pair.server]?.lacks ?? [];
+  const judged = (step) => !lacks.includes(step.name) && (!alone || !judge(step, alone.get(step.name)));
   if (!bridge) {
     for (const step of [{ name: 'connect' }, ...pair.steps]) report.check(`${pair.name}: ${step.name}`, judge(step, alone.get(step.name)));
     return;
