@@ -17,7 +17,7 @@ import { SERVERS, build, start } from './eras/servers.mjs';
 
 const LIMIT_MS = 240_000;
 const STEP_LIMIT_MS = 15_000;
-const AT_ONCE = 4;
+const AT_ONCE = 8; // most of the time goes by in waiting for what servers do not send
 
 const [program = process.env.MCP_BRIDGE, ...words] = process.argv.slice(2);
 if (!program) {
