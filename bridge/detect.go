@@ -13,6 +13,14 @@ import (
 
 // newHandshakeHostServer returns the server's side of a relay whose host makes a handshake.
 func newHandshakeHostServer(r *relay) remote {
+	server := newServerFor(r)
+	if r.cfg.Pending != nil || r.cfg.OfflineStart {
+		return &early{r: r, server: server}
+	}
+	return server
+}
+
+func newServerFor(r *relay) remote {
 	switch r.cfg.era() {
 	case EraModern:
 		return newToModern(r)

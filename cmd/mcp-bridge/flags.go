@@ -31,6 +31,9 @@ type options struct {
 	proxy           *url.URL // nil: as the standard variables say
 	connectTimeout  time.Duration
 	responseTimeout time.Duration
+	initializeGrace time.Duration
+	offlineStart    bool
+	pending         pending
 	maxMessage      int64
 	maxInFlight     int
 	keepAlive       time.Duration
@@ -50,6 +53,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 		headerFile:      make(http.Header),
 		connectTimeout:  10 * time.Second,
 		responseTimeout: 30 * time.Minute,
+		initializeGrace: bridge.DefaultInitializeGrace,
 		maxMessage:      bridge.DefaultMaxMessage,
 		maxInFlight:     bridge.DefaultMaxInFlight,
 		logLevel:        slog.LevelWarn,
@@ -69,6 +73,8 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.Func("proxy", "use this http, https or socks5 proxy", o.setProxy)
 	fs.Func("connect-timeout", "time limit for a connection", durationInto(&o.connectTimeout))
 	fs.Func("response-timeout", "time limit for the beginning of an answer", durationInto(&o.responseTimeout))
+	fs.Func("initialize-grace", "how long the host waits for initialize while the user is to sign in", durationInto(&o.initializeGrace))
+	fs.BoolVar(&o.offlineStart, "offline-start", false, "let the host start while the server is down")
 	fs.Func("max-message", "refuse larger messages", o.setMaxMessage)
 	fs.Func("max-in-flight", "how many requests may be under way", o.setMaxInFlight)
 	fs.Func("keep-alive", "ping the server when nothing was under way for so long", durationInto(&o.keepAlive))

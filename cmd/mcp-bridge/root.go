@@ -83,7 +83,10 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 		Transport:       o.transport,
 		Era:             o.era,
 		ProtocolVersion: o.protocolVersion,
-		Verdicts:        verdictFile{o.url, log},
+		Verdicts:        verdictNote{note{"eras", o.url, log}},
+		Greeting:        note{"greetings", o.url, log},
+		InitializeGrace: o.initializeGrace,
+		OfflineStart:    o.offlineStart,
 		Quiet:           auth.WithoutUser,
 		Header:          o.requestHeader(),
 		HTTPClient:      client,
@@ -130,6 +133,9 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		return err
 	}
 	defer done()
+	if !o.hasAuthorization() && o.initializeGrace > 0 {
+		cfg.Pending = o.pending.get
+	}
 	err = bridge.Run(ctx, in, out, cfg)
 	if err == nil && errors.Is(context.Cause(ctx), bridge.ErrOutputClosed) {
 		err = bridge.ErrOutputClosed

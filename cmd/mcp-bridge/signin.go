@@ -49,7 +49,10 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 		CallbackHost: a.callbackHost, CallbackPort: a.callbackPort, CallbackPath: a.callbackPath,
 		SignInTimeout: a.authTimeout, Profile: a.profile,
 		Base: base, Ignore: bridge.SpeaksOfSession, Log: log,
-		Tell: func(e auth.Event) { sayEvent(log, o.url, e) },
+		Tell: func(e auth.Event) {
+			o.pending.see(e)
+			sayEvent(log, o.url, e)
+		},
 	}
 	if a.browser != "" {
 		cfg.Open = auth.OpenWith(a.browser)
@@ -79,6 +82,7 @@ type hinting struct {
 func (h *hinting) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := h.RoundTripper.RoundTrip(req)
 	if _, ok := errors.AsType[*auth.NotAuthorizedError](err); ok {
+		h.options.pending.over()
 		err = withHint(err, h.options.signInHint(err, h.options.commandHint("login")))
 	}
 	return resp, err
