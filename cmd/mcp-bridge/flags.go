@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -35,6 +36,10 @@ type options struct {
 	logLevel        slog.Level
 	logFile         *os.File // or nil
 	disableCookies  bool
+	ipv4, ipv6      bool
+	tlsCertFile     string
+	tlsKeyFile      string
+	clientCert      *tls.Certificate // or nil
 	version         bool
 	auth            authOptions
 }
@@ -62,6 +67,11 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.allowHTTP, "allow-http", false, "allow plain http to hosts other than this one")
 	fs.Func("ca-file", "trust the certificates in this PEM file too", o.addCAFile)
 	fs.Func("proxy", "use this http, https or socks5 proxy", o.setProxy)
+	fs.StringVar(&o.tlsCertFile, "tls-cert", "", "show this certificate to servers that ask for one")
+	fs.StringVar(&o.tlsKeyFile, "tls-key", "", "its private key")
+	fs.BoolVar(&o.ipv4, "ipv4", false, "connect by IPv4 only")
+	fs.BoolVar(&o.ipv6, "ipv6", false, "connect by IPv6 only")
+	fs.BoolVar(&o.disableCookies, "disable-cookies", false, "send back no cookies")
 	fs.Func("connect-timeout", "time limit for a connection", durationInto(&o.connectTimeout))
 	fs.Func("response-timeout", "time limit for the beginning of an answer", durationInto(&o.responseTimeout))
 	fs.Func("max-message", "refuse larger messages", o.setMaxMessage)
@@ -84,7 +94,7 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 	fs.VisitAll(func(f *pflag.Flag) {
 		name := "MCP_BRIDGE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, _ := lookup(name)
-		if err != nil || value == "" || f.Changed || f.Hidden || slices.Contains(withoutVariable, f.Name) || o.auth.settles(f.Name) {
+		if err != nil || value == "" || f.Changed || f.Hidden || slices.Contains(withoutVariable, f.Name) || o.settles(f.Name) {
 			return
 		}
 		set := f.Value.Set
@@ -96,6 +106,18 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 		}
 	})
 	return err
+}
+
+// settles tells whether the variable of a flag counts no more, since another flag says the same or the
+// opposite.
+func (o *options) settles(name string) bool {
+	switch name {
+	case "ipv4":
+		return o.ipv6
+	case "ipv6":
+		return o.ipv4
+	}
+	return o.auth.settles(name)
 }
 
 // requestHeader returns the headers to send. What --header gives replaces what --header-file
@@ -220,4 +242,12 @@ func (o *options) setMaxInFlight(s string) error {
 	}
 	o.maxInFlight = n
 	return nil
+}
+
+// check looks at what no flag can know by itself. It comes after the environment.
+func (o *options) check() error {
+	if o.ipv4 && o.ipv6 {
+		return errors.New("--ipv4 excludes IPv6, and --ipv6 excludes IPv4: only one of them can be meant")
+	}
+	return o.loadClientCert()
 }

@@ -31,13 +31,12 @@ func (o *options) registerMcpRemote(fs *pflag.FlagSet) {
 	fs.BoolFunc("silent", "", setIf("log-level", "error"))
 	fs.Bool("enable-proxy", false, "") // we always look at the variables
 	fs.Func("headers-timeout", "", as("response-timeout"))
-	fs.BoolVar(&o.disableCookies, "disable-cookies", false, "")
 	fs.Func("host", "", as("callback-host"))
 	fs.BoolFunc("disable-resource-parameter", "", setIf("no-resource", "true"))
 	fs.Func("static-oauth-client-metadata", "", o.auth.setStaticMetadata)
 	fs.Func("static-oauth-client-info", "", o.auth.setStaticClient)
 	for _, name := range []string{
-		"debug", "silent", "enable-proxy", "headers-timeout", "disable-cookies",
+		"debug", "silent", "enable-proxy", "headers-timeout",
 		"host", "disable-resource-parameter", "static-oauth-client-metadata", "static-oauth-client-info",
 	} {
 		fs.Lookup(name).Hidden = true

@@ -60,7 +60,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 
 // cmdServer starts an MCP server:
 //
-//	server [sse] [stream] [stateless] [httpsse] [tls] [cookie] [silent] [status=CODE]
+//	server [sse] [stream] [stateless] [httpsse] [tls [client-cert]] [cookie] [silent] [status=CODE]
 //	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
 //	               [resource-optional] [client=ID[:SECRET]] [key-client=ID]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
@@ -73,6 +73,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cfg.Listener = l
 	var signIn *authtest.Config
+	tlsConfig := new(tls.Config)
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
@@ -101,10 +102,14 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 		case "tls":
 			scheme = "https"
 			cert, ca := testCertificate()
-			cfg.Listener = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}})
+			tlsConfig.Certificates = []tls.Certificate{cert}
+			cfg.Listener = tls.NewListener(l, tlsConfig)
 			file := ts.MkAbs("ca.pem")
 			ts.Check(os.WriteFile(file, ca, 0o600))
 			ts.Setenv("CA", file)
+		case "client-cert":
+			tlsConfig.ClientAuth, tlsConfig.ClientCAs = tls.RequireAndVerifyClientCert, writeClientCert(ts)
+			cfg.Listener = tlsListener{l, tlsConfig}
 		case "signin":
 			signIn = new(authtest.Config)
 		default:
@@ -162,15 +167,24 @@ type proxy struct {
 	seen strings.Builder // a dump of each request's head
 }
 
-// cmdProxy starts an HTTP proxy in front of the script's server:
+// cmdProxy starts an HTTP or SOCKS5 proxy in front of the script's server:
 //
-//	proxy [status=CODE]
+//	proxy [socks|status=CODE]
 func cmdProxy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: proxy [status=CODE]")
+		ts.Fatalf("usage: proxy [socks|status=CODE]")
 	}
 	w := worldOf(ts)
 	w.proxy = &proxy{addr: w.addr}
+	if len(args) == 1 && args[0] == "socks" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Defer(func() { l.Close() })
+		go w.proxy.serveSOCKS(l) // ends when l is closed
+		ts.Setenv("PROXY", "socks5://"+l.Addr().String())
+		ts.Setenv("PROXY_ADDR", l.Addr().String())
+		return
+	}
 	if len(args) == 1 {
 		var err error
 		w.proxy.status, err = strconv.Atoi(strings.TrimPrefix(args[0], "status="))
@@ -215,6 +229,11 @@ func (p *proxy) tunnel(w http.ResponseWriter) {
 	}
 	defer client.Close()
 	_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+	join(client, server)
+}
+
+// join copies what comes from each connection to the other, until one of them is closed, and closes both.
+func join(client, server net.Conn) {
 	// Ends when one of the two connections is closed, at the latest by us.
 	go func() {
 		_, _ = io.Copy(server, client)

@@ -21,6 +21,9 @@ func (o *options) complete(cmd *cobra.Command, args []string) error {
 	if err := o.setURL(cmd, args); err != nil {
 		return err
 	}
+	if err := o.check(); err != nil {
+		return usageError{err}
+	}
 	if err := o.auth.check(cmd.Flags()); err != nil {
 		return usageError{err}
 	}

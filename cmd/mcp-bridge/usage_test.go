@@ -39,7 +39,7 @@ func TestUsageFlags(t *testing.T) {
 			t.Errorf("the help doesn't say of --%s what shell completion says: %s", f.Name, f.Usage)
 		}
 	})
-	for _, m := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(usage, -1) {
+	for _, m := range regexp.MustCompile(`--([a-z0-9-]+)`).FindAllStringSubmatch(usage, -1) {
 		if flags.Lookup(m[1]) == nil {
 			t.Errorf("the help names --%s, which is no flag", m[1])
 		}
