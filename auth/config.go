@@ -32,6 +32,9 @@ type Config struct {
 	ClientCredentials bool
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
+	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for servers
+	// that know users by that one.
+	UseIDToken bool
 
 	// AuthorizeParams are added to the authorization request.
 	AuthorizeParams url.Values
@@ -121,6 +124,9 @@ func (c *Config) check() error {
 	}
 	if c.ClientCredentials && (c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil) {
 		return errors.New("client credentials need a client ID, and a secret or a key")
+	}
+	if c.ClientCredentials && c.UseIDToken {
+		return errors.New("client credentials bring no ID token")
 	}
 	if c.SignInTimeout <= 0 {
 		c.SignInTimeout = defaultSignInTimeout

@@ -288,6 +288,9 @@ func (t *Transport) scopesFor(d *discovery, c challenge, granted string) []strin
 	if c.errorCode == insufficientScope {
 		scopes = union(append(strings.Fields(granted), scopes...), strings.Fields(c.scope))
 	}
+	if t.cfg.UseIDToken && len(t.cfg.Scopes) == 0 {
+		scopes = union(scopes, []string{openID})
+	}
 	// Where the server offers refresh tokens for this scope, there would be none without it (spec 4.57).
 	if len(t.cfg.Scopes) == 0 && len(scopes) > 0 && slices.Contains(d.server.ScopesSupported, offlineAccess) {
 		scopes = union(scopes, []string{offlineAccess})

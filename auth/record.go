@@ -46,6 +46,7 @@ func (c *Client) expired() bool {
 type Token struct {
 	Access  string    `json:"access_token"`
 	Refresh string    `json:"refresh_token,omitempty"`
+	ID      string    `json:"id_token,omitempty"` // only where it is wanted; Expiry is its own then
 	Issued  time.Time `json:"issued,omitzero"`
 	Expiry  time.Time `json:"expiry,omitzero"` // zero: unknown, so it is used until it is refused
 }
