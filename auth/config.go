@@ -30,6 +30,9 @@ type Config struct {
 
 	// ClientCredentials asks for a token for the client itself, without a user (RFC 6749 4.4).
 	ClientCredentials bool
+	// TokenEndpoint is where ClientCredentials gets its token, for servers that do not say it: nothing is
+	// discovered then.
+	TokenEndpoint string
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
 	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for servers
@@ -124,6 +127,17 @@ func (c *Config) check() error {
 	}
 	if c.ClientCredentials && (c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil) {
 		return errors.New("client credentials need a client ID, and a secret or a key")
+	}
+	if c.TokenEndpoint != "" {
+		u, err := url.Parse(c.TokenEndpoint)
+		switch {
+		case !c.ClientCredentials:
+			return errors.New("a token endpoint can be given for client credentials only")
+		case err != nil || u.Host == "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+			return errors.New("the token endpoint is no absolute https URL")
+		case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
+			return fmt.Errorf("the token endpoint on %s uses plain http, only https is allowed", u.Host)
+		}
 	}
 	if c.ClientCredentials && c.UseIDToken {
 		return errors.New("client credentials bring no ID token")

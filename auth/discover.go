@@ -53,6 +53,11 @@ type discovery struct {
 // checks what it says.
 func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, error) {
 	d := &discovery{resource: canonicalResource(t.server)}
+	if t.cfg.TokenEndpoint != "" {
+		d.server = serverMetadata{Issuer: t.cfg.TokenEndpoint, TokenEndpoint: t.cfg.TokenEndpoint}
+		t.configuredResource(d)
+		return d, nil
+	}
 	prm, err := t.resourceMetadata(ctx, c)
 	if err != nil {
 		return nil, err
@@ -72,13 +77,18 @@ func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, erro
 			return nil, err
 		}
 	}
+	t.configuredResource(d)
+	return d, t.checkServer(&d.server)
+}
+
+// configuredResource lets what the user says of the resource take the place of what was found.
+func (t *Transport) configuredResource(d *discovery) {
 	switch {
 	case t.cfg.OmitResource:
 		d.resource = ""
 	case t.cfg.Resource != "":
 		d.resource = t.cfg.Resource
 	}
-	return d, t.checkServer(&d.server)
 }
 
 // canonicalResource returns the URI of an MCP server as a resource (spec 4.76).
