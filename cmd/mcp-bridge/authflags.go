@@ -37,6 +37,8 @@ type authOptions struct {
 	deviceCode        bool
 	clientCredentials bool
 	requirePKCE       bool
+	useIDToken        bool
+	tokenEndpoint     string
 	profile           string
 
 	secretOnLine   bool // the secret stands on the command line, where others can read it
@@ -69,6 +71,8 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 	fs.Func("auth-timeout", "time limit for signing in", a.setAuthTimeout)
 	fs.BoolVar(&a.deviceCode, "device-code", false, "sign in on another device, with a code")
 	fs.BoolVar(&a.clientCredentials, "client-credentials", false, "sign in as the client itself, without a user")
+	fs.Func("token-endpoint", "get the client's token here, look no further", a.setTokenEndpoint)
+	fs.BoolVar(&a.useIDToken, "use-id-token", false, "send the ID token, not the access token")
 	fs.BoolVar(&a.requirePKCE, "require-pkce-metadata", false, "refuse servers that do not say that they know PKCE")
 }
 
@@ -77,7 +81,7 @@ func completeAuthFlags(cmd *cobra.Command) {
 	for name, values := range map[string][]cobra.Completion{
 		"callback-host": {"localhost", "127.0.0.1", "[::1]"},
 		"scope":         nil, "profile": nil, "client-id": nil, "client-secret": nil, "client-metadata-url": nil, "client-name": nil,
-		"resource": nil, "authorize-param": nil, "callback-port": nil, "callback-path": nil, "auth-timeout": nil,
+		"resource": nil, "authorize-param": nil, "callback-port": nil, "callback-path": nil, "auth-timeout": nil, "token-endpoint": nil,
 	} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 			panic(err) // there is no such flag: register and this table have drifted apart
@@ -107,6 +111,10 @@ func (a *authOptions) check(fs *pflag.FlagSet) error {
 		return errors.New("--client-credentials needs --client-id")
 	case a.clientCredentials && a.clientSecret == "" && a.clientKey == nil:
 		return errors.New("--client-credentials needs the client's secret, in MCP_BRIDGE_CLIENT_SECRET or --client-secret-file, or its --client-key")
+	case a.clientCredentials && a.useIDToken:
+		return errors.New("--client-credentials brings no ID token, so --use-id-token is of no use")
+	case a.tokenEndpoint != "" && !a.clientCredentials:
+		return errors.New("--token-endpoint is for --client-credentials only; for a user, the authorization server has to say more than that")
 	case (a.secretOnLine || fs.Changed("client-secret-file")) && a.clientID == "":
 		return errors.New("a client's secret is of no use without --client-id")
 	}
@@ -195,4 +203,13 @@ func (a *authOptions) setAuthTimeout(s string) error {
 		return errors.New("must be longer than 0: somebody has to sign in meanwhile")
 	}
 	return err
+}
+
+func (a *authOptions) setTokenEndpoint(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return errors.New("must be a URL, beginning with https://")
+	}
+	a.tokenEndpoint = s
+	return nil
 }

@@ -62,7 +62,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 //
 //	server [sse] [stream] [stateless] [httpsse] [tls [client-cert]] [cookie] [silent] [status=CODE]
 //	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
-//	               [resource-optional] [client=ID[:SECRET]] [key-client=ID]]
+//	               [resource-optional] [id-tokens] [no-discovery] [client=ID[:SECRET]] [key-client=ID]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! server")
@@ -121,6 +121,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	if signIn != nil {
 		w.auth = authtest.NewServer(*signIn)
+		ts.Setenv("AUTHORITY", w.auth.URL())
 		ts.Defer(w.auth.Close)
 		guard(w.auth, &cfg)
 	}

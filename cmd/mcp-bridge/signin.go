@@ -42,7 +42,7 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 		Scopes: a.scopes, Resource: a.resource, OmitResource: a.noResource,
 		ClientName: a.clientName, ClientID: a.clientID, ClientSecret: a.clientSecret, ClientKey: a.clientKey,
 		ClientMetadataURL: a.clientMetadataURL, ClientMetadata: a.clientMetadata,
-		ClientCredentials: a.clientCredentials, DeviceCode: a.deviceCode,
+		ClientCredentials: a.clientCredentials, TokenEndpoint: a.tokenEndpoint, DeviceCode: a.deviceCode, UseIDToken: a.useIDToken,
 		AuthorizeParams: a.authorizeParams, RequirePKCEMetadata: a.requirePKCE,
 		CallbackHost: a.callbackHost, CallbackPort: a.callbackPort, CallbackPath: a.callbackPath,
 		SignInTimeout: a.authTimeout, Profile: a.profile,

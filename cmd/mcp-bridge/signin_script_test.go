@@ -58,6 +58,10 @@ func signInOption(ts *testscript.TestScript, cfg *authtest.Config, name, value s
 		without("revocation_endpoint")
 	case "no-registration":
 		without("registration_endpoint", "client_id_metadata_document_supported")
+	case "id-tokens":
+		cfg.IDTokens = true
+	case "no-discovery":
+		cfg.NoChallenge, cfg.ResourceMetadataAt, cfg.MetadataAt = true, []string{}, []string{}
 	case "resource-optional":
 		cfg.ResourceOptional = true
 	case "client":
