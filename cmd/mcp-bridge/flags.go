@@ -24,6 +24,8 @@ type options struct {
 	url             string
 	header          http.Header // --header
 	headerFile      http.Header // --header-file
+	headerCommand   string
+	printedHeader   *headerCommand // runs headerCommand; set by newHTTPClient, or nil
 	transport       bridge.Transport
 	allowHTTP       bool
 	extraCAs        []byte   // certificates in PEM form, beside the system's
@@ -34,7 +36,8 @@ type options struct {
 	maxInFlight     int
 	keepAlive       time.Duration
 	logLevel        slog.Level
-	logFile         *os.File // or nil
+	logFile         *os.File  // or nil
+	redactor        *redactor // of the log; set by newLogger
 	disableCookies  bool
 	ipv4, ipv6      bool
 	tlsCertFile     string
@@ -63,6 +66,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.Func("header-file", "read headers from this file", func(s string) error {
 		return readHeaderFile(o.headerFile, s)
 	})
+	fs.StringVar(&o.headerCommand, "header-command", "", "send the headers that this command prints")
 	fs.Func("transport", "http (streamable HTTP), sse (HTTP+SSE of 2024), or auto", o.setTransport)
 	fs.BoolVar(&o.allowHTTP, "allow-http", false, "allow plain http to hosts other than this one")
 	fs.Func("ca-file", "trust the certificates in this PEM file too", o.addCAFile)

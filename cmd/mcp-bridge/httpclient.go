@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"os"
 	"strings"
 	"sync"
@@ -43,6 +44,10 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 			// A connection that died in the machine's sleep is found out by a ping.
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second},
 		}},
+	}
+	if server, err := url.Parse(o.url); err == nil && o.headerCommand != "" {
+		o.printedHeader = &headerCommand{command: o.headerCommand, server: server, base: client.Transport, keep: o.redactor.add, timeout: headerCommandTimeout}
+		client.Transport = o.printedHeader
 	}
 	if !o.disableCookies {
 		// Load balancers keep a client on one server by a cookie.

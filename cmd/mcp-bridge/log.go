@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 )
@@ -56,7 +58,8 @@ func (o *options) setLogFile(name string) error {
 // newLogger returns a logger that writes to stderr, and to the file that --log-file names. It
 // never blocks. Call flush before the program ends; it takes no longer than flushTimeout.
 func newLogger(o *options, stderr io.Writer) (log *slog.Logger, flush func()) {
-	h := &logHandler{level: o.logLevel, redactor: newRedactor(o.secrets())}
+	o.redactor = newRedactor(o.secrets())
+	h := &logHandler{level: o.logLevel, redactor: o.redactor}
 	h.to = append(h.to, newLineQueue(stderr, func(time.Time) string { return "mcp-bridge: " }))
 	if o.logFile != nil {
 		pid := os.Getpid() // several bridges may share the file
@@ -75,7 +78,7 @@ func newLogger(o *options, stderr io.Writer) (log *slog.Logger, flush func()) {
 // A logHandler is a [slog.Handler] that writes lines for people: "warning: text key=value".
 type logHandler struct {
 	level    slog.Level
-	redactor *strings.Replacer
+	redactor *redactor
 	to       []*lineQueue
 	attrs    string // " key=value" for each attribute from WithAttrs
 	group    string // "name." for each name from WithGroup
@@ -86,7 +89,7 @@ func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >=
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	line := oneLine(r.Message)
 	if r.Level < notice {
-		line = word(r.Level) + ": " + oneLine(h.redactor.Replace(r.Message)) + h.attrs
+		line = word(r.Level) + ": " + oneLine(h.redactor.hide(r.Message)) + h.attrs
 	}
 	r.Attrs(func(a slog.Attr) bool {
 		line += h.format(h.group, a)
@@ -130,7 +133,7 @@ func (h *logHandler) format(group string, a slog.Attr) string {
 		}
 		return all
 	}
-	value := h.redactor.Replace(a.Value.String())
+	value := h.redactor.hide(a.Value.String())
 	if value == "" || strings.ContainsFunc(value, func(c rune) bool {
 		return c == ' ' || c == '"' || c == '=' || !unicode.IsPrint(c)
 	}) {
@@ -154,12 +157,7 @@ func word(level slog.Level) string {
 func (o *options) secrets() []string {
 	all := []string{o.auth.clientSecret}
 	for _, given := range []http.Header{o.header, o.headerFile} {
-		for _, values := range given {
-			for _, v := range values {
-				_, credentials, _ := strings.Cut(v, " ") // of "Bearer credentials"
-				all = append(all, v, credentials)
-			}
-		}
+		all = append(all, headerSecrets(given)...)
 	}
 	target, _ := url.Parse(o.url) // has been parsed before
 	for _, u := range []*url.URL{target, o.proxy} {
@@ -172,17 +170,48 @@ func (o *options) secrets() []string {
 	return all
 }
 
-// newRedactor returns a replacer of these secrets, as they are and as %q writes them. A secret of
-// up to three characters is none: to remove it would only make the log unreadable.
-func newRedactor(secrets []string) *strings.Replacer {
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the longest first
-	var pairs []string
-	for _, s := range secrets {
-		if len(s) <= 3 {
-			continue
+// headerSecrets returns the values of headers, and what follows the scheme in "Bearer credentials".
+func headerSecrets(header http.Header) []string {
+	var all []string
+	for _, values := range header {
+		for _, v := range values {
+			_, credentials, _ := strings.Cut(v, " ")
+			all = append(all, v, credentials)
 		}
+	}
+	return all
+}
+
+// A redactor hides secrets, as they are and as %q writes them. A secret of up to three characters is none: to hide it
+// would only make the log unreadable. Its methods may be called concurrently.
+type redactor struct {
+	mu       sync.Mutex
+	secrets  []string
+	replacer atomic.Pointer[strings.Replacer]
+}
+
+func newRedactor(secrets []string) *redactor {
+	r := new(redactor)
+	r.add(secrets)
+	return r
+}
+
+// add adds secrets that have come up only now.
+func (r *redactor) add(secrets []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range secrets {
+		if len(s) > 3 && !slices.Contains(r.secrets, s) {
+			r.secrets = append(r.secrets, s)
+		}
+	}
+	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) }) // the longest first
+	var pairs []string
+	for _, s := range r.secrets {
 		quoted := strconv.Quote(s)
 		pairs = append(pairs, s, "[secret]", quoted[1:len(quoted)-1], "[secret]")
 	}
-	return strings.NewReplacer(pairs...)
+	r.replacer.Store(strings.NewReplacer(pairs...))
 }
+
+func (r *redactor) hide(text string) string { return r.replacer.Load().Replace(text) }

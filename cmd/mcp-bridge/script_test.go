@@ -60,7 +60,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 
 // cmdServer starts an MCP server:
 //
-//	server [sse] [stream] [stateless] [httpsse] [tls [client-cert]] [cookie] [silent] [status=CODE]
+//	server [sse] [stream] [stateless] [httpsse] [tls [client-cert]] [cookie] [wears-out=N] [silent] [status=CODE]
 //	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
 //	               [resource-optional] [id-tokens] [no-discovery] [client=ID[:SECRET]] [key-client=ID]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
@@ -97,6 +97,10 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 				http.SetCookie(w, &http.Cookie{Name: "node", Value: "n1"})
 				return false
 			}
+		case "wears-out":
+			times, err := strconv.Atoi(value)
+			ts.Check(err)
+			cfg.Handle = wearOut(times)
 		case "silent":
 			cfg.Listener = silentListener{l}
 		case "tls":
@@ -132,6 +136,23 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("PORT", port)
 	ts.Setenv("SERVER", scheme+"://"+strings.TrimPrefix(server.URL(), "http://"))
+}
+
+// wearOut takes each Authorization header so many times, and answers 401 from then on, with what it got.
+func wearOut(times int) func(http.ResponseWriter, *bridgetest.Request) bool {
+	var mu sync.Mutex
+	taken := make(map[string]int)
+	return func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		given := r.Header.Get("Authorization")
+		mu.Lock()
+		defer mu.Unlock()
+		taken[given]++
+		if given == "" || taken[given] > times {
+			http.Error(w, "worn out: "+given+r.Header.Get("X-Key"), http.StatusUnauthorized)
+			return true
+		}
+		return false
+	}
 }
 
 // A silentListener takes connections, and reads and writes nothing.

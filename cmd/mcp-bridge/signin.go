@@ -75,6 +75,16 @@ type hinting struct {
 }
 
 func (h *hinting) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c := h.options.printedHeader; c != nil {
+		with, err := c.apply(req)
+		if err != nil {
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			return nil, err
+		}
+		req = with
+	}
 	resp, err := h.RoundTripper.RoundTrip(req)
 	if _, ok := errors.AsType[*auth.NotAuthorizedError](err); ok {
 		err = withHint(err, h.options.signInHint(err, h.options.commandHint("login")))
