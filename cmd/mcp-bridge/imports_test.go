@@ -16,6 +16,7 @@ var mayImport = map[string][]string{
 	"mcp-bridge/cmd/mcp-bridge": {
 		"mcp-bridge/bridge", "mcp-bridge/auth",
 		"mcp-bridge/bridge/bridgetest", "mcp-bridge/auth/authtest", // for the demo
+		"github.com/pelletier/go-toml/v2", "github.com/pelletier/go-toml/v2/unstable",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/...",
 	},
 	// The bridge knows nothing of authorization, and could serve another program.
