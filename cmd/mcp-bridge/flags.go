@@ -22,6 +22,8 @@ import (
 // options is what the command line and the environment say.
 type options struct {
 	url             string
+	name            string      // by which the server was called, if it has one
+	configHeader    http.Header // of a server that has a name
 	header          http.Header // --header
 	headerFile      http.Header // --header-file
 	headerCommand   string
@@ -45,14 +47,19 @@ type options struct {
 	clientCert      *tls.Certificate // or nil
 	version         bool
 	auth            authOptions
+
+	fromVariable map[string]bool // the flags that the environment has set
+	warnings     []string        // for the log, once there is one
 }
 
 // register sets the defaults and defines the flags. Their one-line descriptions are for shell
 // completion; usage.txt has them too.
 func (o *options) register(fs *pflag.FlagSet) {
 	*o = options{
+		configHeader:    make(http.Header),
 		header:          make(http.Header),
 		headerFile:      make(http.Header),
+		fromVariable:    make(map[string]bool),
 		connectTimeout:  10 * time.Second,
 		responseTimeout: 30 * time.Minute,
 		maxMessage:      bridge.DefaultMaxMessage,
@@ -108,6 +115,7 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 		if e := set(value); e != nil {
 			err = usageError{fmt.Errorf("%s: %w", name, plainError(f, e))}
 		}
+		o.fromVariable[f.Name] = true
 	})
 	return err
 }
@@ -125,10 +133,10 @@ func (o *options) settles(name string) bool {
 }
 
 // requestHeader returns the headers to send. What --header gives replaces what --header-file
-// says of the same header.
+// says of the same header, and both what a named server's own settings say.
 func (o *options) requestHeader() http.Header {
 	h := http.Header{"User-Agent": {"mcp-bridge/" + strings.Trim(versionText(), "()")}}
-	for _, given := range []http.Header{o.headerFile, o.header} {
+	for _, given := range []http.Header{o.configHeader, o.headerFile, o.header} {
 		for name, values := range given {
 			h[name] = values
 		}

@@ -67,7 +67,11 @@ func newLogger(o *options, stderr io.Writer) (log *slog.Logger, flush func()) {
 			return fmt.Sprintf("%s mcp-bridge[%d]: ", t.Format(time.RFC3339), pid)
 		}))
 	}
-	return slog.New(h), func() {
+	log = slog.New(h)
+	for _, w := range o.warnings {
+		log.Warn(w)
+	}
+	return log, func() {
 		timeout := time.After(flushTimeout)
 		for _, q := range h.to {
 			q.close(timeout)
@@ -156,7 +160,7 @@ func word(level slog.Level) string {
 // and the query of the URL, where some servers expect a key.
 func (o *options) secrets() []string {
 	all := []string{o.auth.clientSecret}
-	for _, given := range []http.Header{o.header, o.headerFile} {
+	for _, given := range []http.Header{o.header, o.headerFile, o.configHeader} {
 		all = append(all, headerSecrets(given)...)
 	}
 	target, _ := url.Parse(o.url) // has been parsed before

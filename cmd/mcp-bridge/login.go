@@ -27,7 +27,7 @@ func loginCommand() *cobra.Command {
 If the browser runs on another machine, it ends at an address on localhost that does not
 answer. Copy that address from the browser, and paste it here.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {
 				return err

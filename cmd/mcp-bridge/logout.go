@@ -139,8 +139,8 @@ func (o *options) endLogin(cmd *cobra.Command, cfg auth.Config, r *auth.Record) 
 	return nil
 }
 
-// completeServer lets the shell complete the URLs of the servers that there is a login at.
-func completeServer(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// completeServer lets the shell complete the names of servers, and the URLs of those that there is a login at.
+func completeServer(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var servers []cobra.Completion
 	if dir, err := auth.DefaultDir(); err == nil {
 		records, _ := auth.List(dir) // without it there is nothing to complete
@@ -149,5 +149,5 @@ func completeServer(*cobra.Command, []string, string) ([]cobra.Completion, cobra
 		}
 	}
 	slices.Sort(servers)
-	return slices.Compact(servers), cobra.ShellCompDirectiveNoFileComp
+	return append(serverNames(args), slices.Compact(servers)...), cobra.ShellCompDirectiveNoFileComp
 }

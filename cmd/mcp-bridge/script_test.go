@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -37,6 +38,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"received": cmdReceived,
 	"proxied":  cmdProxied,
 	"relayed":  cmdRelayed,
+	"config":   cmdConfig,
 
 	"authority": cmdAuthority,
 	"asked":     cmdAsked,
@@ -262,6 +264,23 @@ func join(client, server net.Conn) {
 		server.Close()
 	}()
 	_, _ = io.Copy(client, server)
+}
+
+// cmdConfig makes a file the one with the settings of named servers:
+//
+//	config FILE
+//
+// @VAR@ in it stands for an environment variable.
+func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: config FILE")
+	}
+	text := regexp.MustCompile(`@[A-Z_]+@`).ReplaceAllStringFunc(ts.ReadFile(args[0]), func(name string) string {
+		return ts.Getenv(strings.Trim(name, "@"))
+	})
+	home := ts.Getenv("MCP_BRIDGE_HOME")
+	ts.Check(os.MkdirAll(home, 0o700))
+	ts.Check(os.WriteFile(filepath.Join(home, serversFileName), []byte(text), 0o600))
 }
 
 // cmdTalk has a conversation with a program. See converse.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
@@ -15,8 +16,22 @@ import (
 
 // complete finishes the options of a command that takes a URL.
 func (o *options) complete(cmd *cobra.Command, args []string) error {
+	named, err := takeNamed(cmd, args)
+	if err != nil {
+		return usageError{err}
+	}
 	if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
 		return err
+	}
+	if named != nil {
+		if err := named.apply(o, cmd.Flags(), cmd.Root().Flags()); err != nil {
+			return usageError{err}
+		}
+		o.name = named.name
+		if err := o.checkURL(named.url); err != nil {
+			return usageError{named.errorAt([]string{"url"}, err)}
+		}
+		args = slices.Concat([]string{named.url}, args[1:])
 	}
 	if err := o.setURL(cmd, args); err != nil {
 		return err
@@ -136,9 +151,12 @@ func (o *options) signInHint(err error, again string) string {
 
 // commandHint returns how to run a command of ours for this login, without a host around.
 func (o *options) commandHint(command string) string {
-	url := "URL"
-	if o.url == withoutSecrets(o.url) {
-		url = o.url
+	server := "URL"
+	switch {
+	case o.name != "":
+		server = o.name
+	case o.url == withoutSecrets(o.url):
+		server = o.url
 	}
-	return fmt.Sprintf("run 'mcp-bridge %s %s' in a terminal, with the flags that it has here", command, url)
+	return fmt.Sprintf("run 'mcp-bridge %s %s' in a terminal, with the flags that it has here", command, server)
 }
