@@ -26,7 +26,7 @@ var mayImport = map[string][]string{
 	// Nor does auth know of the bridge.
 	"mcp-bridge/auth": {
 		"golang.org/x/oauth2", "golang.org/x/oauth2/clientcredentials", "github.com/pkg/browser",
-		"github.com/gofrs/flock", "github.com/golang-jwt/jwt/v5", "golang.org/x/sys/...",
+		"github.com/gofrs/flock", "github.com/zalando/go-keyring", "github.com/golang-jwt/jwt/v5", "golang.org/x/sys/...",
 	},
 	// The servers that tests and the demo run against are linked into the program, so they must
 	// cost nothing at start.
