@@ -54,6 +54,8 @@ type Config struct {
 	// Storage keeps tokens and registrations. Default: a FileStorage in DefaultDir, or
 	// a MemoryStorage where there is no such folder.
 	Storage Storage
+	// Sealing says whether that FileStorage seals what it keeps.
+	Sealing Sealing
 
 	// Base carries requests to the MCP server and to the authorization server alike. Default
 	// http.DefaultTransport.
@@ -167,7 +169,7 @@ func (c *Config) check() error {
 			c.Storage = &MemoryStorage{}
 			return nil
 		}
-		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Log: c.Log}
+		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Sealing: c.Sealing, Log: c.Log}
 	}
 	return nil
 }

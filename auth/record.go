@@ -23,8 +23,9 @@ type Record struct {
 
 	unsaved bool // storage could not keep it
 
-	// File is where List found the record.
-	File string `json:"-"`
+	// File is where List found the record, and Sealed tells whether it is sealed there.
+	File   string `json:"-"`
+	Sealed bool   `json:"-"`
 }
 
 // A Client is what the authorization server knows us as.

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -99,35 +100,62 @@ func (id Identity) fileName() string {
 // FileStorage keeps a record in a file of its own, readable by the user only (0600 in a folder of
 // 0700; spec 4.81). The lock is the kernel's, on a file beside: it is free at once when its holder
 // dies, and never on the record itself, which is replaced by renaming.
+//
+// The record may be sealed with a key that is in the user's keychain, so that the file alone is of no use to anybody.
+// A login that is kept in clear is sealed when it is next saved, and the other way round, as Sealing says. The
+// keychain is not asked unless there is something to open or to seal.
 type FileStorage struct {
 	Dir      string
 	Identity Identity
+	Sealing  Sealing
 	Log      *slog.Logger // may be nil
 
 	name string // of the file, if it is not to be made from Identity
+
+	sealed atomic.Bool // the record was sealed when it was read
+	keyMu  sync.Mutex  // held while the keychain is asked
+	key    []byte      // nil before
 }
 
 func (s *FileStorage) path() string {
 	return filepath.Join(s.Dir, cmp.Or(s.name, s.Identity.fileName()))
 }
 
-func (s *FileStorage) Load() (*Record, error) { return loadRecord(s.path(), s.Log) }
-
-// loadRecord reads one file. One that can't be understood is put aside: nobody should have to
-// find and delete it by hand.
-func loadRecord(path string, log *slog.Logger) (*Record, error) {
-	text, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+// Load reads the record. One that is sealed and can't be opened is a SealedError, unless nothing is to be sealed any
+// more: then it is as good as none.
+func (s *FileStorage) Load() (*Record, error) {
+	r, sealed, err := readRecord(s.path(), s.Log)
+	if sealed == nil {
+		return r, err
+	}
+	r, err = s.open(sealed)
+	if err != nil && s.Sealing == SealNever {
+		if s.Log != nil {
+			s.Log.Warn("a login that is sealed can't be opened, and counts as none", "error", err)
+		}
 		return nil, nil
 	}
+	return r, err
+}
+
+// readRecord reads one file, and returns the record or, if that is sealed, what it is sealed in. A file that can't be
+// understood is put aside: nobody should have to find and delete it by hand.
+func readRecord(path string, log *slog.Logger) (*Record, *sealedRecord, error) {
+	text, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, nil
+	}
 	if err != nil {
-		return nil, fmt.Errorf("reading the login: %w", err)
+		return nil, nil, fmt.Errorf("reading the login: %w", err)
+	}
+	if sealed := readSealed(text); sealed != nil {
+		return nil, sealed, nil
 	}
 	var layout struct {
 		Version int `json:"version"`
 	}
 	if json.Unmarshal(text, &layout) == nil && layout.Version > recordVersion {
-		return nil, fmt.Errorf("the login in %s was written by a later version of the program", path)
+		return nil, nil, fmt.Errorf("the login in %s was written by a later version of the program", path)
 	}
 	var r Record
 	if err := json.Unmarshal(text, &r); err != nil || r.Version < 1 {
@@ -136,11 +164,11 @@ func loadRecord(path string, log *slog.Logger) (*Record, error) {
 			log.Warn("the file of a login can't be read and is put aside", "file", aside)
 		}
 		if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
+			return nil, nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
 		}
-		return nil, nil
+		return nil, nil, nil
 	}
-	return &r, nil
+	return &r, nil, nil
 }
 
 func (s *FileStorage) Save(r *Record) error {
@@ -148,6 +176,11 @@ func (s *FileStorage) Save(r *Record) error {
 	text, err := json.MarshalIndent(r, "", "\t")
 	if err != nil {
 		return fmt.Errorf("encoding the login: %w", err)
+	}
+	if s.sealing() {
+		if text, err = s.seal(r, text); err != nil {
+			return fmt.Errorf("sealing the login: %w", err)
+		}
 	}
 	if err := replaceFile(s.path(), append(text, '\n')); err != nil {
 		return fmt.Errorf("saving the login: %w", err)
@@ -165,6 +198,12 @@ func (s *FileStorage) Clear() error {
 func (s *FileStorage) Lock(ctx context.Context) (func(), error) {
 	if err := makeDir(s.Dir); err != nil {
 		return nil, err
+	}
+	if s.Sealing == SealAlways {
+		// Now: when the user has signed in, it would be too late to find out that there is no keychain.
+		if _, err := s.aead(ctx, true); err != nil {
+			return nil, err
+		}
 	}
 	lock := flock.New(s.path()+".lock", flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
@@ -293,7 +332,8 @@ func (s *MemoryStorage) Lock(ctx context.Context) (func(), error) {
 	}
 }
 
-// List returns the records in a folder, those of later layouts left out.
+// List returns the records in a folder, those of later layouts left out. Of one that is sealed, only the server and the
+// profile are there: StorageOf opens it.
 func List(dir string) ([]*Record, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -308,7 +348,11 @@ func List(dir string) ([]*Record, error) {
 		if filepath.Ext(path) != ".json" {
 			continue
 		}
-		if r, err := loadRecord(path, nil); err == nil && r != nil {
+		r, sealed, err := readRecord(path, nil)
+		if sealed != nil {
+			r = &Record{Server: sealed.Server, Profile: sealed.Profile, Sealed: true}
+		}
+		if err == nil && r != nil {
 			r.File = path
 			all = append(all, r)
 		}

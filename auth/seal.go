@@ -1,0 +1,120 @@
+package auth
+
+import (
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// Sealing says whether a FileStorage seals what it writes with a key that is in the user's keychain. What it reads
+// says by itself whether it is sealed.
+type Sealing int
+
+const (
+	SealAsBefore Sealing = iota // a record that is sealed stays sealed
+	SealAlways
+	SealNever
+)
+
+// sealedVersion is the layout of a file that holds a sealed record. Its number is above recordVersion, so that
+// programs which do not know it leave the file alone.
+const sealedVersion = 2
+
+// A sealedRecord is what is in the file of a sealed record. The server and the profile are there for the person
+// reading it; what counts is within.
+type sealedRecord struct {
+	Version int    `json:"version"`
+	Server  string `json:"server"`
+	Profile string `json:"profile,omitempty"`
+	Sealed  []byte `json:"sealed"` // AES-256-GCM: nonce and ciphertext of the record as JSON
+}
+
+// A SealedError means that there is a login, but that it can't be opened.
+type SealedError struct {
+	File string
+	Err  error // a KeychainError, or that the key is another one
+}
+
+func (e *SealedError) Error() string {
+	return fmt.Sprintf("the login in %s is sealed: %v", e.File, e.Err)
+}
+func (e *SealedError) Unwrap() error { return e.Err }
+
+// seal returns the content of a file for a record. The name of the file is sealed in: the file of one server in the
+// place of another's would send tokens to the wrong one.
+func (s *FileStorage) seal(r *Record, text []byte) ([]byte, error) {
+	aead, err := s.aead(context.Background(), true)
+	if err != nil {
+		return nil, err
+	}
+	return json.MarshalIndent(sealedRecord{
+		Version: sealedVersion, Server: r.Server, Profile: r.Profile,
+		Sealed: aead.Seal(nil, nil, text, []byte(filepath.Base(s.path()))),
+	}, "", "\t")
+}
+
+// open returns the record that is sealed in a file.
+func (s *FileStorage) open(sealed *sealedRecord) (*Record, error) {
+	s.sealed.Store(true)
+	aead, err := s.aead(context.Background(), false)
+	if err != nil {
+		return nil, &SealedError{s.path(), err}
+	}
+	text, err := aead.Open(nil, nil, sealed.Sealed, []byte(filepath.Base(s.path())))
+	if err != nil {
+		return nil, &SealedError{s.path(), errors.New("it is for another key than the one in the keychain, or was changed")}
+	}
+	var r Record
+	if err := json.Unmarshal(text, &r); err != nil || r.Version < 1 || r.Version > recordVersion {
+		return nil, &SealedError{s.path(), errors.New("it was sealed by a later version of the program")}
+	}
+	r.Sealed = true
+	return &r, nil
+}
+
+// aead returns the cipher with the key in the keychain, which is asked once.
+func (s *FileStorage) aead(ctx context.Context, create bool) (cipher.AEAD, error) {
+	s.keyMu.Lock()
+	defer s.keyMu.Unlock()
+	if s.key == nil {
+		key, err := keychainKey(ctx, s.Dir, create)
+		if err != nil {
+			return nil, err
+		}
+		s.key = key
+	}
+	block, err := aes.NewCipher(s.key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCMWithRandomNonce(block)
+}
+
+// sealing tells whether the next record is to be sealed.
+func (s *FileStorage) sealing() bool {
+	switch s.Sealing {
+	case SealAlways:
+		return true
+	case SealNever:
+		return false
+	}
+	if s.sealed.Load() {
+		return true
+	}
+	text, err := os.ReadFile(s.path())
+	return err == nil && readSealed(text) != nil
+}
+
+// readSealed returns nil if the content of a file is no sealed record.
+func readSealed(text []byte) *sealedRecord {
+	var sealed sealedRecord
+	if err := json.Unmarshal(text, &sealed); err != nil || sealed.Version != sealedVersion || sealed.Sealed == nil {
+		return nil
+	}
+	return &sealed
+}
