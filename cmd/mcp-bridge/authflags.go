@@ -39,6 +39,7 @@ type authOptions struct {
 	requirePKCE       bool
 	useIDToken        bool
 	tokenEndpoint     string
+	sealing           auth.Sealing
 	profile           string
 
 	secretOnLine   bool // the secret stands on the command line, where others can read it
@@ -54,6 +55,7 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 		return nil
 	})
 	fs.StringVar(&a.profile, "profile", "", "keep this login apart from others at the server")
+	fs.Func("store", "keep logins in clear files, or sealed with a key in the keychain", a.setStore)
 	fs.StringVar(&a.clientID, "client-id", "", "use this client, registered in advance")
 	fs.Func("client-secret-file", "the client's secret is in this file", a.readClientSecret)
 	fs.StringVar(&a.clientSecret, "client-secret", "", "the client's secret itself")
@@ -80,6 +82,7 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 func completeAuthFlags(cmd *cobra.Command) {
 	for name, values := range map[string][]cobra.Completion{
 		"callback-host": {"localhost", "127.0.0.1", "[::1]"},
+		"store":         {"file", "keychain"},
 		"scope":         nil, "profile": nil, "client-id": nil, "client-secret": nil, "client-metadata-url": nil, "client-name": nil,
 		"resource": nil, "authorize-param": nil, "callback-port": nil, "callback-path": nil, "auth-timeout": nil, "token-endpoint": nil,
 	} {
@@ -203,6 +206,18 @@ func (a *authOptions) setAuthTimeout(s string) error {
 		return errors.New("must be longer than 0: somebody has to sign in meanwhile")
 	}
 	return err
+}
+
+func (a *authOptions) setStore(s string) error {
+	switch s {
+	case "file":
+		a.sealing = auth.SealNever
+	case "keychain":
+		a.sealing = auth.SealAlways
+	default:
+		return errors.New("must be file or keychain")
+	}
+	return nil
 }
 
 func (a *authOptions) setTokenEndpoint(s string) error {

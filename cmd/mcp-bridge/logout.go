@@ -56,6 +56,9 @@ func logout(cmd *cobra.Command, o *options) error {
 	cfg := o.authConfig(newHTTPClient(o, log).Transport, log)
 	cfg.Storage = &auth.FileStorage{Dir: dir, Identity: cfg.Identity(), Log: log}
 	rec, err := cfg.Storage.Load()
+	if _, ok := errors.AsType[*auth.SealedError](err); ok {
+		return o.endLogin(cmd, cfg, &auth.Record{Server: withoutSecrets(o.url)})
+	}
 	if err != nil {
 		return err
 	}
@@ -100,6 +103,11 @@ func logoutAll(cmd *cobra.Command, o *options) error {
 	for _, r := range records {
 		cfg := o.authConfig(base, log)
 		cfg.ServerURL, cfg.Profile, cfg.Storage = r.Server, r.Profile, auth.StorageOf(r)
+		if r.Sealed {
+			if opened, err := cfg.Storage.Load(); err == nil && opened != nil {
+				r = opened
+			}
+		}
 		if err := o.endLogin(cmd, cfg, r); err != nil {
 			log.Error(err.Error())
 			failed = true

@@ -39,6 +39,7 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"proxied":  cmdProxied,
 	"relayed":  cmdRelayed,
 	"config":   cmdConfig,
+	"keychain": cmdKeychain,
 
 	"authority": cmdAuthority,
 	"asked":     cmdAsked,
@@ -54,6 +55,8 @@ type world struct {
 	auth   *authtest.Server // its authorization server, or nil
 	addr   string           // where the server listens
 	proxy  *proxy
+
+	keychain *keychain // or nil
 }
 
 type worldKey struct{}

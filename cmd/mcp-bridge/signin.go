@@ -60,7 +60,7 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 		ClientCredentials: a.clientCredentials, TokenEndpoint: a.tokenEndpoint, DeviceCode: a.deviceCode, UseIDToken: a.useIDToken,
 		AuthorizeParams: a.authorizeParams, RequirePKCEMetadata: a.requirePKCE,
 		CallbackHost: a.callbackHost, CallbackPort: a.callbackPort, CallbackPath: a.callbackPath,
-		SignInTimeout: a.authTimeout, Profile: a.profile,
+		SignInTimeout: a.authTimeout, Profile: a.profile, Sealing: a.sealing,
 		Base: base, Ignore: bridge.SpeaksOfSession, Log: log,
 		Tell: func(e auth.Event) { sayEvent(log, o.url, e) },
 	}
@@ -127,8 +127,14 @@ func (o *options) signInHint(err error, again string) string {
 		portInUse    *auth.PortInUseError
 		refused      *auth.AuthorizationError
 		token        *auth.TokenError
+		sealed       *auth.SealedError
+		keychain     *auth.KeychainError
 	)
 	switch {
+	case errors.As(err, &sealed):
+		return "unlock the keychain, or give that login up: " + o.commandHint("logout")
+	case errors.As(err, &keychain):
+		return "--store file does without it, and keeps logins in files that only you can read"
 	case errors.Is(err, auth.ErrSignInTimeout), errors.Is(err, auth.ErrSignInRequired):
 		return again
 	case errors.As(err, &portInUse):
