@@ -245,6 +245,7 @@ func TestClientCredentialsAtEndpoint(t *testing.T) {
 	f.as.Set(func(c *authtest.Config) {
 		c.NoChallenge, c.ResourceMetadataAt, c.MetadataAt = true, []string{}, []string{}
 	})
+	f.as.Set(func(c *authtest.Config) { c.ResourceOptional = true })
 	f.again(func(c *auth.Config) { c.TokenEndpoint, c.Scopes = f.as.URL()+"/token", []string{"b"} })
 	requests := len(f.as.Requests())
 	f.as.RevokeAccessTokens()
@@ -255,8 +256,14 @@ func TestClientCredentialsAtEndpoint(t *testing.T) {
 		}
 	}
 	form := f.last("POST /token client_credentials")
-	if form.Get("resource") != f.url || form.Get("scope") != "b" {
+	if form.Get("resource") != "" || form.Get("scope") != "b" {
 		t.Errorf("resource %q, scope %q", form["resource"], form["scope"])
+	}
+	f.again(func(c *auth.Config) { c.Resource = f.url })
+	f.as.RevokeAccessTokens()
+	f.mustCall()
+	if form := f.last("POST /token client_credentials"); form.Get("resource") != f.url {
+		t.Errorf("resource %q, not the one given", form["resource"])
 	}
 }
 
@@ -265,7 +272,7 @@ func TestTokenEndpointIsChecked(t *testing.T) {
 	t.Parallel()
 	for endpoint, want := range map[string]string{
 		"https://as.example/token": "", "http://127.0.0.1:1/token": "",
-		"http://as.example/token": "plain http", "as.example/token": "no absolute https URL", "https:///token": "no absolute https URL", "ftp://as.example/": "no absolute https URL",
+		"http://as.example/token": "plain http", "as.example/token": "no https URL", "https:///token": "no https URL", "ftp://as.example/": "no https URL", "https://me@as.example/": "no https URL", "https://as.example/#a": "no https URL",
 	} {
 		_, err := auth.New(auth.Config{ServerURL: "https://mcp.example/mcp", ClientCredentials: true, ClientID: "a", ClientSecret: "b", TokenEndpoint: endpoint})
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {

@@ -47,6 +47,7 @@ type Config struct {
 	CallbackHost  string        // default "localhost"; a loopback name or address
 	CallbackPort  int           // default: the port used before, else any free one
 	CallbackPath  string        // default "/callback"
+	SuccessURL    string        // where the browser goes after a sign-in that worked; default: a page of our own
 	SignInTimeout time.Duration // default 5 minutes
 
 	// Profile tells several accounts on one server apart.
@@ -130,13 +131,18 @@ func (c *Config) check() error {
 	if c.ClientCredentials && (c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil) {
 		return errors.New("client credentials need a client ID, and a secret or a key")
 	}
+	if c.SuccessURL != "" {
+		if err := c.checkSuccessURL(); err != nil {
+			return err
+		}
+	}
 	if c.TokenEndpoint != "" {
 		u, err := url.Parse(c.TokenEndpoint)
 		switch {
 		case !c.ClientCredentials:
 			return errors.New("a token endpoint can be given for client credentials only")
-		case err != nil || u.Host == "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
-			return errors.New("the token endpoint is no absolute https URL")
+		case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
+			return errors.New("the token endpoint is no https URL, without user and fragment")
 		case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
 			return fmt.Errorf("the token endpoint on %s uses plain http, only https is allowed", u.Host)
 		}
@@ -170,6 +176,18 @@ func (c *Config) check() error {
 			return nil
 		}
 		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Sealing: c.Sealing, Log: c.Log}
+	}
+	return nil
+}
+
+// checkSuccessURL refuses what could take more along than the browser.
+func (c *Config) checkSuccessURL() error {
+	u, err := url.Parse(c.SuccessURL)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("the page for after the sign-in is no https URL, without user, query and fragment")
+	case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
+		return fmt.Errorf("the page for after the sign-in on %s uses plain http, only https is allowed", u.Host)
 	}
 	return nil
 }

@@ -52,12 +52,13 @@ type discovery struct {
 // discover finds the authorization server, from the challenge or from well-known places, and
 // checks what it says.
 func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, error) {
-	d := &discovery{resource: canonicalResource(t.server)}
 	if t.cfg.TokenEndpoint != "" {
-		d.server = serverMetadata{Issuer: t.cfg.TokenEndpoint, TokenEndpoint: t.cfg.TokenEndpoint}
+		// No metadata says that the server is a resource, so it is one if the user says so.
+		d := &discovery{server: serverMetadata{Issuer: t.cfg.TokenEndpoint, TokenEndpoint: t.cfg.TokenEndpoint}}
 		t.configuredResource(d)
 		return d, nil
 	}
+	d := &discovery{resource: canonicalResource(t.server)}
 	prm, err := t.resourceMetadata(ctx, c)
 	if err != nil {
 		return nil, err
