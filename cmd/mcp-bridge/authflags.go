@@ -39,6 +39,7 @@ type authOptions struct {
 	requirePKCE       bool
 	useIDToken        bool
 	tokenEndpoint     string
+	successURL        string
 	sealing           auth.Sealing
 	profile           string
 

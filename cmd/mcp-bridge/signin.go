@@ -60,7 +60,7 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 		ClientCredentials: a.clientCredentials, TokenEndpoint: a.tokenEndpoint, DeviceCode: a.deviceCode, UseIDToken: a.useIDToken,
 		AuthorizeParams: a.authorizeParams, RequirePKCEMetadata: a.requirePKCE,
 		CallbackHost: a.callbackHost, CallbackPort: a.callbackPort, CallbackPath: a.callbackPath,
-		SignInTimeout: a.authTimeout, Profile: a.profile, Sealing: a.sealing,
+		SignInTimeout: a.authTimeout, Profile: a.profile, Sealing: a.sealing, SuccessURL: a.successURL,
 		Base: base, Ignore: bridge.SpeaksOfSession, Log: log,
 		Tell: func(e auth.Event) { sayEvent(log, o.url, e) },
 	}
