@@ -53,10 +53,7 @@ type discovery struct {
 // checks what it says.
 func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, error) {
 	if t.cfg.TokenEndpoint != "" {
-		// No metadata says that the server is a resource, so it is one if the user says so.
-		d := &discovery{server: serverMetadata{Issuer: t.cfg.TokenEndpoint, TokenEndpoint: t.cfg.TokenEndpoint}}
-		t.configuredResource(d)
-		return d, nil
+		return t.configuredServer(), nil
 	}
 	d := &discovery{resource: canonicalResource(t.server)}
 	prm, err := t.resourceMetadata(ctx, c)
@@ -78,18 +75,23 @@ func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, erro
 			return nil, err
 		}
 	}
-	t.configuredResource(d)
-	return d, t.checkServer(&d.server)
-}
-
-// configuredResource lets what the user says of the resource take the place of what was found.
-func (t *Transport) configuredResource(d *discovery) {
 	switch {
 	case t.cfg.OmitResource:
 		d.resource = ""
 	case t.cfg.Resource != "":
 		d.resource = t.cfg.Resource
 	}
+	return d, t.checkServer(&d.server)
+}
+
+// configuredServer returns what there is to know where the user has named the token endpoint. No metadata says that
+// the server is a resource, so it is one only if the user says that, too.
+func (t *Transport) configuredServer() *discovery {
+	d := &discovery{server: serverMetadata{Issuer: t.cfg.TokenEndpoint, TokenEndpoint: t.cfg.TokenEndpoint}}
+	if !t.cfg.OmitResource {
+		d.resource = t.cfg.Resource
+	}
+	return d
 }
 
 // canonicalResource returns the URI of an MCP server as a resource (spec 4.76).

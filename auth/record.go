@@ -26,6 +26,7 @@ type Record struct {
 	// File is where List found the record, and Sealed tells whether it is sealed there.
 	File   string `json:"-"`
 	Sealed bool   `json:"-"`
+	sealed []byte // what it is sealed in, until it is opened
 }
 
 // A Client is what the authorization server knows us as.

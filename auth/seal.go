@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 )
 
@@ -25,9 +24,9 @@ const (
 // programs which do not know it leave the file alone.
 const sealedVersion = 2
 
-// A sealedRecord is what is in the file of a sealed record. The server and the profile are there for the person
+// A sealedFile is what is in the file of a sealed record. The server and the profile are there for the person
 // reading it; what counts is within.
-type sealedRecord struct {
+type sealedFile struct {
 	Version int    `json:"version"`
 	Server  string `json:"server"`
 	Profile string `json:"profile,omitempty"`
@@ -52,20 +51,20 @@ func (s *FileStorage) seal(r *Record, text []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return json.MarshalIndent(sealedRecord{
+	return json.MarshalIndent(sealedFile{
 		Version: sealedVersion, Server: r.Server, Profile: r.Profile,
 		Sealed: aead.Seal(nil, nil, text, []byte(filepath.Base(s.path()))),
 	}, "", "\t")
 }
 
-// open returns the record that is sealed in a file.
-func (s *FileStorage) open(sealed *sealedRecord) (*Record, error) {
+// open returns the record that is within a sealed one.
+func (s *FileStorage) open(outer *Record) (*Record, error) {
 	s.sealed.Store(true)
 	aead, err := s.aead(context.Background(), false)
 	if err != nil {
 		return nil, &SealedError{s.path(), err}
 	}
-	text, err := aead.Open(nil, nil, sealed.Sealed, []byte(filepath.Base(s.path())))
+	text, err := aead.Open(nil, nil, outer.sealed, []byte(filepath.Base(s.path())))
 	if err != nil {
 		return nil, &SealedError{s.path(), errors.New("it is for another key than the one in the keychain, or was changed")}
 	}
@@ -106,15 +105,15 @@ func (s *FileStorage) sealing() bool {
 	if s.sealed.Load() {
 		return true
 	}
-	text, err := os.ReadFile(s.path())
-	return err == nil && readSealed(text) != nil
+	r, err := readRecord(s.path())
+	return err == nil && r != nil && r.Sealed
 }
 
-// readSealed returns nil if the content of a file is no sealed record.
-func readSealed(text []byte) *sealedRecord {
-	var sealed sealedRecord
-	if err := json.Unmarshal(text, &sealed); err != nil || sealed.Version != sealedVersion || sealed.Sealed == nil {
+// sealedRecord returns what can be known of the record in a file that is sealed, nil if the file is not.
+func sealedRecord(text []byte) *Record {
+	var f sealedFile
+	if err := json.Unmarshal(text, &f); err != nil || f.Version != sealedVersion || f.Sealed == nil {
 		return nil
 	}
-	return &sealed
+	return &Record{Server: f.Server, Profile: f.Profile, Sealed: true, sealed: f.Sealed}
 }

@@ -124,11 +124,11 @@ func (s *FileStorage) path() string {
 // Load reads the record. One that is sealed and can't be opened is a SealedError, unless nothing is to be sealed any
 // more: then it is as good as none.
 func (s *FileStorage) Load() (*Record, error) {
-	r, sealed, err := readRecord(s.path(), s.Log)
-	if sealed == nil {
+	r, err := loadRecord(s.path(), s.Log)
+	if err != nil || r == nil || !r.Sealed {
 		return r, err
 	}
-	r, err = s.open(sealed)
+	r, err = s.open(r)
 	if err != nil && s.Sealing == SealNever {
 		if s.Log != nil {
 			s.Log.Warn("a login that is sealed can't be opened, and counts as none", "error", err)
@@ -138,37 +138,50 @@ func (s *FileStorage) Load() (*Record, error) {
 	return r, err
 }
 
-// readRecord reads one file, and returns the record or, if that is sealed, what it is sealed in. A file that can't be
-// understood is put aside: nobody should have to find and delete it by hand.
-func readRecord(path string, log *slog.Logger) (*Record, *sealedRecord, error) {
+// errCorrupt means that the file of a login holds none.
+var errCorrupt = errors.New("the file of the login can't be read")
+
+// loadRecord reads one file. One that can't be understood is put aside: nobody should have to
+// find and delete it by hand.
+func loadRecord(path string, log *slog.Logger) (*Record, error) {
+	r, err := readRecord(path)
+	if !errors.Is(err, errCorrupt) {
+		return r, err
+	}
+	aside := path + ".corrupt"
+	if log != nil {
+		log.Warn("the file of a login can't be read and is put aside", "file", aside)
+	}
+	if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
+	}
+	return nil, nil
+}
+
+// readRecord reads one file, and changes nothing. It returns nil where there is none. A record that is sealed is
+// returned as it is, for FileStorage to open.
+func readRecord(path string) (*Record, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, nil
+		return nil, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the login: %w", err)
+		return nil, fmt.Errorf("reading the login: %w", err)
 	}
-	if sealed := readSealed(text); sealed != nil {
-		return nil, sealed, nil
+	if r := sealedRecord(text); r != nil {
+		return r, nil
 	}
 	var layout struct {
 		Version int `json:"version"`
 	}
 	if json.Unmarshal(text, &layout) == nil && layout.Version > recordVersion {
-		return nil, nil, fmt.Errorf("the login in %s was written by a later version of the program", path)
+		return nil, fmt.Errorf("the login in %s was written by a later version of the program", path)
 	}
 	var r Record
 	if err := json.Unmarshal(text, &r); err != nil || r.Version < 1 {
-		aside := path + ".corrupt"
-		if log != nil {
-			log.Warn("the file of a login can't be read and is put aside", "file", aside)
-		}
-		if err := os.Rename(path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return nil, nil, fmt.Errorf("putting the unreadable file of a login aside: %w", err)
-		}
-		return nil, nil, nil
+		return nil, errCorrupt
 	}
-	return &r, nil, nil
+	return &r, nil
 }
 
 func (s *FileStorage) Save(r *Record) error {
@@ -348,11 +361,7 @@ func List(dir string) ([]*Record, error) {
 		if filepath.Ext(path) != ".json" {
 			continue
 		}
-		r, sealed, err := readRecord(path, nil)
-		if sealed != nil {
-			r = &Record{Server: sealed.Server, Profile: sealed.Profile, Sealed: true}
-		}
-		if err == nil && r != nil {
+		if r, err := loadRecord(path, nil); err == nil && r != nil {
 			r.File = path
 			all = append(all, r)
 		}
