@@ -42,12 +42,21 @@ answer. Copy that address from the browser, and paste it here.`,
 }
 
 func login(cmd *cobra.Command, o *options) error {
+	given := usageError{errors.New("the Authorization header that you give is sent as it is; leave it out to sign in")}
 	if o.hasAuthorization() {
-		return usageError{errors.New("the Authorization header that you give is sent as it is; leave it out to sign in")}
+		return given
 	}
 	log, flush := newLogger(o, cmd.ErrOrStderr())
 	defer flush()
 	base := newHTTPClient(o, log).Transport
+	if o.printedHeader != nil {
+		switch printed, err := o.printedHeader.get(cmd.Context(), nil); {
+		case err != nil:
+			return err
+		case printed.Get("Authorization") != "":
+			return given
+		}
+	}
 	pasted := &pasted{client: &http.Client{Transport: base}, log: log}
 	cfg := o.authConfig(base, log)
 	cfg.Tell = func(e auth.Event) {

@@ -65,6 +65,11 @@ func readServersFile() (*serversFile, error) {
 	if !ok && content["servers"] != nil {
 		return nil, f.errorAt([]string{"servers"}, errors.New("servers has to be a table, as in [servers.NAME]"))
 	}
+	for _, name := range sorted(servers) {
+		if !isName(name) {
+			return nil, f.errorAt([]string{"servers", name}, fmt.Errorf("%q can't be the name of a server: it has a space or one of : / . in it, as URLs and hosts have", name))
+		}
+	}
 	f.servers = servers
 	return f, nil
 }
