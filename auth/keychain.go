@@ -42,7 +42,7 @@ func keychainKey(ctx context.Context, dir string, create bool) ([]byte, error) {
 	if err := hasKeychain(); err != nil {
 		return nil, &KeychainError{err}
 	}
-	key, err := readKey()
+	key, err := readKey(ctx)
 	if errors.Is(err, errNoKey) && create {
 		key, err = makeKey(ctx, dir)
 	}
@@ -52,8 +52,8 @@ func keychainKey(ctx context.Context, dir string, create bool) ([]byte, error) {
 	return key, err
 }
 
-func readKey() ([]byte, error) {
-	text, err := inTime(func() (string, error) { return keyring.Get(keychainService, keychainUser) })
+func readKey(ctx context.Context) ([]byte, error) {
+	text, err := inTime(ctx, func() (string, error) { return keyring.Get(keychainService, keychainUser) })
 	if errors.Is(err, keyring.ErrNotFound) {
 		return nil, errNoKey
 	}
@@ -79,12 +79,12 @@ func makeKey(ctx context.Context, dir string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = lock.Unlock() }()
-	if key, err := readKey(); !errors.Is(err, errNoKey) {
+	if key, err := readKey(ctx); !errors.Is(err, errNoKey) {
 		return key, err // somebody was faster
 	}
 	key := make([]byte, keyLength)
 	_, _ = rand.Read(key) // never fails
-	_, err := inTime(func() (struct{}, error) {
+	_, err := inTime(ctx, func() (struct{}, error) {
 		return struct{}{}, keyring.Set(keychainService, keychainUser, base64.StdEncoding.EncodeToString(key))
 	})
 	return key, err
@@ -94,7 +94,7 @@ func makeKey(ctx context.Context, dir string) ([]byte, error) {
 var oneAtATime sync.Mutex
 
 // inTime bounds a call that knows no context.
-func inTime[T any](ask func() (T, error)) (T, error) {
+func inTime[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
@@ -106,14 +106,15 @@ func inTime[T any](ask func() (T, error)) (T, error) {
 		value, err := ask()
 		answers <- answer{value, err}
 	}()
-	limit := time.NewTimer(keychainTimeout)
-	defer limit.Stop()
+	ctx, cancel := context.WithTimeoutCause(ctx, keychainTimeout,
+		fmt.Errorf("it did not answer within %v, and may be waiting for you to unlock it", keychainTimeout))
+	defer cancel()
 	select {
 	case a := <-answers:
 		return a.value, a.err
-	case <-limit.C:
+	case <-ctx.Done():
 		var none T
-		return none, fmt.Errorf("it did not answer within %v, and may be waiting for you to unlock it", keychainTimeout)
+		return none, context.Cause(ctx)
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 )
 
 // Sealing says whether a FileStorage seals what it writes with a key that is in the user's keychain. What it reads
@@ -76,13 +77,23 @@ func (s *FileStorage) open(outer *Record) (*Record, error) {
 	return &r, nil
 }
 
+// askAgain is how long after a failure the keychain is not asked another time: the user would get one prompt after
+// the other.
+const askAgain = 10 * time.Second
+
 // aead returns the cipher with the key in the keychain, which is asked once.
 func (s *FileStorage) aead(ctx context.Context, create bool) (cipher.AEAD, error) {
 	s.keyMu.Lock()
 	defer s.keyMu.Unlock()
 	if s.key == nil {
+		if s.keyErr != nil && time.Since(s.keyErrAt) < askAgain {
+			return nil, s.keyErr
+		}
 		key, err := keychainKey(ctx, s.Dir, create)
 		if err != nil {
+			if ctx.Err() == nil && !errors.Is(err, errNoKey) {
+				s.keyErr, s.keyErrAt = err, time.Now()
+			}
 			return nil, err
 		}
 		s.key = key
@@ -102,11 +113,32 @@ func (s *FileStorage) sealing() bool {
 	case SealNever:
 		return false
 	}
+	return s.isSealed()
+}
+
+// isSealed tells whether the record is sealed now, or was when it was read.
+func (s *FileStorage) isSealed() bool {
 	if s.sealed.Load() {
 		return true
 	}
 	r, err := readRecord(s.path())
 	return err == nil && r != nil && r.Sealed
+}
+
+// prepare asks the keychain for what it is needed for, while there is a context to give up with, and before the user
+// signs in for nothing. Where that fails and the user does not insist on sealing, Load tells it.
+func (s *FileStorage) prepare(ctx context.Context) error {
+	if s.Sealing != SealAlways && !s.isSealed() {
+		return nil
+	}
+	_, err := s.aead(ctx, s.Sealing == SealAlways)
+	if err != nil && ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if s.Sealing != SealAlways {
+		return nil
+	}
+	return err
 }
 
 // sealedRecord returns what can be known of the record in a file that is sealed, nil if the file is not.

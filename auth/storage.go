@@ -112,9 +112,11 @@ type FileStorage struct {
 
 	name string // of the file, if it is not to be made from Identity
 
-	sealed atomic.Bool // the record was sealed when it was read
-	keyMu  sync.Mutex  // held while the keychain is asked
-	key    []byte      // nil before
+	sealed   atomic.Bool // the record was sealed when it was read
+	keyMu    sync.Mutex  // held while the keychain is asked
+	key      []byte      // nil before
+	keyErr   error       // of the last question, nil if there was none
+	keyErrAt time.Time
 }
 
 func (s *FileStorage) path() string {
@@ -212,11 +214,8 @@ func (s *FileStorage) Lock(ctx context.Context) (func(), error) {
 	if err := makeDir(s.Dir); err != nil {
 		return nil, err
 	}
-	if s.Sealing == SealAlways {
-		// Now: when the user has signed in, it would be too late to find out that there is no keychain.
-		if _, err := s.aead(ctx, true); err != nil {
-			return nil, err
-		}
+	if err := s.prepare(ctx); err != nil {
+		return nil, err
 	}
 	lock := flock.New(s.path()+".lock", flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, 50*time.Millisecond); err != nil {
