@@ -30,13 +30,13 @@ type Config struct {
 
 	// ClientCredentials asks for a token for the client itself, without a user (RFC 6749 4.4).
 	ClientCredentials bool
-	// TokenEndpoint is where ClientCredentials gets its token, for servers that do not say it: nothing is
-	// discovered then.
+	// TokenEndpoint is where ClientCredentials gets its token, for servers that do not say it:
+	// nothing is discovered then.
 	TokenEndpoint string
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
-	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for servers
-	// that know users by that one.
+	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for
+	// servers that know users by that one.
 	UseIDToken bool
 
 	// AuthorizeParams are added to the authorization request.

@@ -84,8 +84,8 @@ func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, erro
 	return d, t.checkServer(&d.server)
 }
 
-// configuredServer returns what there is to know where the user has named the token endpoint. No metadata says that
-// the server is a resource, so it is one only if the user says that, too.
+// configuredServer returns what there is to know where the user has named the token endpoint. No
+// metadata says that the server is a resource, so it is one only if the user says that, too.
 func (t *Transport) configuredServer() *discovery {
 	d := &discovery{server: serverMetadata{Issuer: t.cfg.TokenEndpoint, TokenEndpoint: t.cfg.TokenEndpoint}}
 	if !t.cfg.OmitResource {

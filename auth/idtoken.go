@@ -17,9 +17,10 @@ func (c *Config) credential(t *Token) string {
 	return t.Access
 }
 
-// takeIDToken puts the ID token of a reply into the token, if it is wanted. The token then ends when the ID token
-// does: that is the one which is sent. A renewal may bring none (OpenID Connect Core 1.0 12.2); the one before is
-// not kept then, since it was near its end or refused, and a sign-in brings another.
+// takeIDToken puts the ID token of a reply into the token, if it is wanted. The token then ends
+// when the ID token does: that is the one which is sent. A renewal may bring none (OpenID Connect
+// Core 1.0 12.2); the one before is not kept then, since it was near its end or refused, and a
+// sign-in brings another.
 func (t *Transport) takeIDToken(token *Token, id string) {
 	if !t.cfg.UseIDToken {
 		return

@@ -16,8 +16,8 @@ import (
 	"github.com/zalando/go-keyring"
 )
 
-// The one entry that is ours in the user's keychain: the key that logins are sealed with. The logins themselves are
-// too large for it (Windows and macOS limit an entry to 2.5 to 3 KB).
+// The one entry that is ours in the user's keychain: the key that logins are sealed with. The
+// logins themselves are too large for it (Windows and macOS limit an entry to 2.5 to 3 KB).
 const (
 	keychainService = "mcp-bridge"
 	keychainUser    = "logins"
@@ -36,8 +36,8 @@ func (e *KeychainError) Unwrap() error { return e.Err }
 // errNoKey means that the keychain has no key of ours.
 var errNoKey = errors.New("the keychain has no key of mcp-bridge")
 
-// keychainKey returns the key in the keychain, or makes one if that is wanted and there is none. Dir is where those
-// who make one at the same time exclude each other.
+// keychainKey returns the key in the keychain, or makes one if that is wanted and there is none.
+// Dir is where those who make one at the same time exclude each other.
 func keychainKey(ctx context.Context, dir string, create bool) ([]byte, error) {
 	if err := hasKeychain(); err != nil {
 		return nil, &KeychainError{err}
@@ -118,8 +118,8 @@ func inTime[T any](ctx context.Context, ask func() (T, error)) (T, error) {
 	}
 }
 
-// hasKeychain looks whether there is a keychain where one would be started for the question otherwise: godbus runs
-// dbus-launch where there is no session, and that stays.
+// hasKeychain looks whether there is a keychain where one would be started for the question
+// otherwise: godbus runs dbus-launch where there is no session, and that stays.
 func hasKeychain() error {
 	if runtime.GOOS == "windows" || runtime.GOOS == "darwin" || os.Getenv("DBUS_SESSION_BUS_ADDRESS") != "" {
 		return nil

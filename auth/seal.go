@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// Sealing says whether a FileStorage seals what it writes with a key that is in the user's keychain. What it reads
-// says by itself whether it is sealed.
+// Sealing says whether a FileStorage seals what it writes with a key that is in the user's
+// keychain. What it reads says by itself whether it is sealed.
 type Sealing int
 
 const (
@@ -21,12 +21,12 @@ const (
 	SealNever
 )
 
-// sealedVersion is the layout of a file that holds a sealed record. Its number is above recordVersion, so that
-// programs which do not know it leave the file alone.
+// sealedVersion is the layout of a file that holds a sealed record. Its number is above
+// recordVersion, so that programs which do not know it leave the file alone.
 const sealedVersion = 2
 
-// A sealedFile is what is in the file of a sealed record. The server and the profile are there for the person
-// reading it; what counts is within.
+// A sealedFile is what is in the file of a sealed record. The server and the profile are there for
+// the person reading it; what counts is within.
 type sealedFile struct {
 	Version int    `json:"version"`
 	Server  string `json:"server"`
@@ -45,8 +45,8 @@ func (e *SealedError) Error() string {
 }
 func (e *SealedError) Unwrap() error { return e.Err }
 
-// seal returns the content of a file for a record. The name of the file is sealed in: the file of one server in the
-// place of another's would send tokens to the wrong one.
+// seal returns the content of a file for a record. The name of the file is sealed in: the file of
+// one server in the place of another's would send tokens to the wrong one.
 func (s *FileStorage) seal(r *Record, text []byte) ([]byte, error) {
 	aead, err := s.aead(context.Background(), true)
 	if err != nil {
@@ -77,8 +77,8 @@ func (s *FileStorage) open(outer *Record) (*Record, error) {
 	return &r, nil
 }
 
-// askAgain is how long after a failure the keychain is not asked another time: the user would get one prompt after
-// the other.
+// askAgain is how long after a failure the keychain is not asked another time: the user would get
+// one prompt after the other.
 const askAgain = 10 * time.Second
 
 // aead returns the cipher with the key in the keychain, which is asked once.
@@ -125,8 +125,9 @@ func (s *FileStorage) isSealed() bool {
 	return err == nil && r != nil && r.Sealed
 }
 
-// prepare asks the keychain for what it is needed for, while there is a context to give up with, and before the user
-// signs in for nothing. Where that fails and the user does not insist on sealing, Load tells it.
+// prepare asks the keychain for what it is needed for, while there is a context to give up with,
+// and before the user signs in for nothing. Where that fails and the user does not insist on
+// sealing, Load tells it.
 func (s *FileStorage) prepare(ctx context.Context) error {
 	if s.Sealing != SealAlways && !s.isSealed() {
 		return nil
@@ -141,7 +142,8 @@ func (s *FileStorage) prepare(ctx context.Context) error {
 	return err
 }
 
-// sealedRecord returns what can be known of the record in a file that is sealed, nil if the file is not.
+// sealedRecord returns what can be known of the record in a file that is sealed, nil if the file is
+// not.
 func sealedRecord(text []byte) *Record {
 	var f sealedFile
 	if err := json.Unmarshal(text, &f); err != nil || f.Version != sealedVersion || f.Sealed == nil {

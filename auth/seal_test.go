@@ -176,7 +176,8 @@ func TestSealedAndLocked(t *testing.T) {
 	}
 }
 
-// The file of one server in the place of another's is not opened: its tokens would go to the wrong one.
+// The file of one server in the place of another's is not opened: its tokens would go to the wrong
+// one.
 func TestSealedFileIsBound(t *testing.T) {
 	newKeychain(t)
 	dir := t.TempDir()

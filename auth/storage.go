@@ -101,9 +101,10 @@ func (id Identity) fileName() string {
 // 0700; spec 4.81). The lock is the kernel's, on a file beside: it is free at once when its holder
 // dies, and never on the record itself, which is replaced by renaming.
 //
-// The record may be sealed with a key that is in the user's keychain, so that the file alone is of no use to anybody.
-// A login that is kept in clear is sealed when it is next saved, and the other way round, as Sealing says. The
-// keychain is not asked unless there is something to open or to seal.
+// The record may be sealed with a key that is in the user's keychain, so that the file alone is of
+// no use to anybody. A login that is kept in clear is sealed when it is next saved, and the other
+// way round, as Sealing says. The keychain is not asked unless there is something to open or to
+// seal.
 type FileStorage struct {
 	Dir      string
 	Identity Identity
@@ -123,8 +124,8 @@ func (s *FileStorage) path() string {
 	return filepath.Join(s.Dir, cmp.Or(s.name, s.Identity.fileName()))
 }
 
-// Load reads the record. One that is sealed and can't be opened is a SealedError, unless nothing is to be sealed any
-// more: then it is as good as none.
+// Load reads the record. One that is sealed and can't be opened is a SealedError, unless nothing is
+// to be sealed any more: then it is as good as none.
 func (s *FileStorage) Load() (*Record, error) {
 	r, err := loadRecord(s.path(), s.Log)
 	if err != nil || r == nil || !r.Sealed {
@@ -160,8 +161,8 @@ func loadRecord(path string, log *slog.Logger) (*Record, error) {
 	return nil, nil
 }
 
-// readRecord reads one file, and changes nothing. It returns nil where there is none. A record that is sealed is
-// returned as it is, for FileStorage to open.
+// readRecord reads one file, and changes nothing. It returns nil where there is none. A record that
+// is sealed is returned as it is, for FileStorage to open.
 func readRecord(path string) (*Record, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -344,8 +345,8 @@ func (s *MemoryStorage) Lock(ctx context.Context) (func(), error) {
 	}
 }
 
-// List returns the records in a folder, those of later layouts left out. Of one that is sealed, only the server and the
-// profile are there: StorageOf opens it.
+// List returns the records in a folder, those of later layouts left out. Of one that is sealed,
+// only the server and the profile are there: StorageOf opens it.
 func List(dir string) ([]*Record, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -10,8 +10,8 @@ import (
 	"mcp-bridge/auth/authtest"
 )
 
-// After a sign-in that worked, and only then, the browser goes to the page that was named for that, and takes nothing
-// along.
+// After a sign-in that worked, and only then, the browser goes to the page that was named for that,
+// and takes nothing along.
 func TestSuccessURL(t *testing.T) {
 	t.Parallel()
 	var visits atomic.Int32

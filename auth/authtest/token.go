@@ -188,7 +188,8 @@ func (s *Server) issue(g *grant, scope string, refresh bool, cfg *Config) map[st
 	return reply
 }
 
-// idToken returns an ID token (OpenID Connect Core 1.0 2). Nobody can check its signature, which is our secret.
+// idToken returns an ID token (OpenID Connect Core 1.0 2). Nobody can check its signature, which is
+// our secret.
 func idToken(issuer, client string, expires time.Time) string {
 	claims := fmt.Sprintf(`{"iss":%q,"sub":"user","aud":%q,"exp":%d}`, issuer, client, expires.Unix())
 	part := base64.RawURLEncoding.EncodeToString

@@ -12,9 +12,9 @@ import (
 	"strings"
 )
 
-// loadClientCert reads what --tls-cert and --tls-key name. It is shown to every server that asks for a
-// certificate in the TLS handshake, the authorization server included (RFC 8705): both are behind the same gate
-// where certificates are wanted at all, and the key never leaves this machine.
+// loadClientCert reads what --tls-cert and --tls-key name. It is shown to every server that asks
+// for a certificate in the TLS handshake, the authorization server included (RFC 8705): both are
+// behind the same gate where certificates are wanted at all, and the key never leaves this machine.
 func (o *options) loadClientCert() error {
 	switch {
 	case o.tlsCertFile == "" && o.tlsKeyFile == "":
@@ -72,8 +72,8 @@ func hasBlock(text []byte, kind string) bool {
 	return bytes.Contains(text, []byte("-----BEGIN "+kind+"-----"))
 }
 
-// withClientCertHint adds to the error of a server that refuses to go on without a client certificate what
-// helps against it.
+// withClientCertHint adds to the error of a server that refuses to go on without a client
+// certificate what helps against it.
 func (o *options) withClientCertHint(err error) error {
 	op, ok := errors.AsType[*net.OpError](err)
 	if !ok || op.Op != "remote error" || op.Err == nil {

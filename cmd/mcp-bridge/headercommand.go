@@ -19,12 +19,13 @@ const (
 	headerCommandOutput  = 64 << 10         // bytes of what it prints that are taken
 )
 
-// A headerCommand is an http.RoundTripper that adds to the requests for one server the headers that a command
-// prints: tokens of a cloud, say, which live shorter than we do. The command runs when the first request needs it,
-// and again when the server answers 401. What it says to that is the answer.
+// A headerCommand is an http.RoundTripper that adds to the requests for one server the headers that
+// a command prints: tokens of a cloud, say, which live shorter than we do. The command runs when
+// the first request needs it, and again when the server answers 401. What it says to that is the
+// answer.
 //
-// It is below the RoundTripper that signs in, so that the command comes before the browser; and that one leaves
-// alone what has an Authorization header, see apply.
+// It is below the RoundTripper that signs in, so that the command comes before the browser; and
+// that one leaves alone what has an Authorization header, see apply.
 type headerCommand struct {
 	command string
 	server  *url.URL // whose origin gets the headers, and no other
@@ -95,8 +96,8 @@ func (c *headerCommand) CloseIdleConnections() {
 	(&http.Client{Transport: c.base}).CloseIdleConnections()
 }
 
-// apply returns req with the headers of the command, for whoever has to know beforehand whether there is an
-// Authorization header among them.
+// apply returns req with the headers of the command, for whoever has to know beforehand whether
+// there is an Authorization header among them.
 func (c *headerCommand) apply(req *http.Request) (*http.Request, error) {
 	printed, err := c.get(req.Context(), nil)
 	if err != nil {
@@ -107,8 +108,9 @@ func (c *headerCommand) apply(req *http.Request) (*http.Request, error) {
 	return out, nil
 }
 
-// get returns what the command prints. It runs if it has not yet, or if what it printed last was refused. Whoever
-// asks while it runs waits for that run, which is stopped when nobody waits any more.
+// get returns what the command prints. It runs if it has not yet, or if what it printed last was
+// refused. Whoever asks while it runs waits for that run, which is stopped when nobody waits any
+// more.
 func (c *headerCommand) get(ctx context.Context, refused *headers) (*headers, error) {
 	c.mu.Lock()
 	if c.printed != nil && c.printed != refused {
@@ -133,8 +135,8 @@ func (c *headerCommand) get(ctx context.Context, refused *headers) (*headers, er
 	}
 }
 
-// leave stops a run that nobody waits for, and waits for its end: the program may end with us, and must leave no
-// process behind.
+// leave stops a run that nobody waits for, and waits for its end: the program may end with us, and
+// must leave no process behind.
 func (c *headerCommand) leave(r *headerCommandRun) {
 	c.mu.Lock()
 	r.waiting--

@@ -82,8 +82,8 @@ func (o *options) dial(ctx context.Context, network, addr string) (net.Conn, err
 func (o *options) tlsConfig() *tls.Config {
 	cfg := &tls.Config{}
 	if o.clientCert != nil {
-		// Not cfg.Certificates: of those, only one is sent whose authority the server names, and what it
-		// thinks of ours is for the server to say.
+		// Not cfg.Certificates: of those, only one is sent whose authority the server names, and
+		// what it thinks of ours is for the server to say.
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.clientCert, nil }
 	}
 	return cfg

@@ -44,8 +44,9 @@ func cmdKeychain(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// A keychain is the Secret Service of a Linux desktop (https://specifications.freedesktop.org/secret-service/) at its
-// own message bus: as much of both as a program needs that keeps a secret.
+// A keychain is the Secret Service of a Linux desktop
+// (https://specifications.freedesktop.org/secret-service/) at its own message bus: as much of both
+// as a program needs that keeps a secret.
 type keychain struct {
 	mu     sync.Mutex
 	locked bool

@@ -186,8 +186,8 @@ func headerSecrets(header http.Header) []string {
 	return all
 }
 
-// A redactor hides secrets, as they are and as %q writes them. A secret of up to three characters is none: to hide it
-// would only make the log unreadable. Its methods may be called concurrently.
+// A redactor hides secrets, as they are and as %q writes them. A secret of up to three characters
+// is none: to hide it would only make the log unreadable. Its methods may be called concurrently.
 type redactor struct {
 	mu       sync.Mutex
 	secrets  []string

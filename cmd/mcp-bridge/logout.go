@@ -147,7 +147,8 @@ func (o *options) endLogin(cmd *cobra.Command, cfg auth.Config, r *auth.Record) 
 	return nil
 }
 
-// completeServer lets the shell complete the names of servers, and the URLs of those that there is a login at.
+// completeServer lets the shell complete the names of servers, and the URLs of those that there is
+// a login at.
 func completeServer(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var servers []cobra.Completion
 	if dir, err := auth.DefaultDir(); err == nil {

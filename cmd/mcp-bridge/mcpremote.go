@@ -14,7 +14,8 @@ import (
 // mcpRemoteKeepAlive is how often mcp-remote pings.
 const mcpRemoteKeepAlive = "30s"
 
-// mcpRemoteArgs lets --keep-alive stand without a time, as it does for mcp-remote, where --ping-interval names that.
+// mcpRemoteArgs lets --keep-alive stand without a time, as it does for mcp-remote, where
+// --ping-interval names that.
 func mcpRemoteArgs(args []string) []string {
 	named := slices.ContainsFunc(args, func(arg string) bool {
 		name, _, _ := strings.Cut(arg, "=")
@@ -97,8 +98,8 @@ func (o *options) setBodyTimeout(s string) error {
 	return nil
 }
 
-// setProtocol takes mcp-remote's choice between the protocols of hosts and servers. We find out which both speak,
-// and translate where that is needed.
+// setProtocol takes mcp-remote's choice between the protocols of hosts and servers. We find out
+// which both speak, and translate where that is needed.
 func setProtocol(s string) error {
 	if s != "legacy" && s != "auto" {
 		return errors.New("must be legacy or auto")

@@ -11,7 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// mcpRemoteFlags are all flags in the README of mcp-remote 0.15.1 (https://www.npmjs.com/package/mcp-remote).
+// mcpRemoteFlags are all flags in the README of mcp-remote 0.15.1
+// (https://www.npmjs.com/package/mcp-remote).
 var mcpRemoteFlags = strings.Fields(`
 	allow-http auth-success-url auth-timeout authorize-param body-timeout callback-path client-credentials
 	client-metadata-url connect-timeout debug device-code disable-cookies disable-resource-parameter enable-proxy

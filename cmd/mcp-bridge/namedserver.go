@@ -27,8 +27,8 @@ func (s *namedServer) errorAt(key []string, err error) error {
 	return s.file.errorAt(append([]string{"servers", s.name}, key...), fmt.Errorf("%s: %w", what, err))
 }
 
-// apply sets the flags that neither the command line nor the environment has set. Known are all flags of the
-// relay: other commands pass over those that they have not.
+// apply sets the flags that neither the command line nor the environment has set. Known are all
+// flags of the relay: other commands pass over those that they have not.
 func (s *namedServer) apply(o *options, flags, known *pflag.FlagSet) error {
 	for _, key := range sorted(s.settings) {
 		if f := known.Lookup(key); key != "url" && key != "headers" && (f == nil || f.Hidden || slices.Contains(withoutVariable, key)) {
@@ -60,8 +60,8 @@ func (s *namedServer) apply(o *options, flags, known *pflag.FlagSet) error {
 	return err
 }
 
-// applyHeaders takes the headers: the table headers, and the lines of header. Flags and variables replace them one by
-// one.
+// applyHeaders takes the headers: the table headers, and the lines of header. Flags and variables
+// replace them one by one.
 func (s *namedServer) applyHeaders(o *options) error {
 	headers, ok := s.settings["headers"].(map[string]any)
 	if !ok && s.settings["headers"] != nil {
@@ -117,8 +117,8 @@ func settingValues(value any) ([]string, error) {
 // fileFlags are the flags that name a file.
 var fileFlags = []string{"header-file", "ca-file", "tls-cert", "tls-key", "log-file", "client-secret-file", "client-key"}
 
-// resolve returns the value of a flag in the file, in which names of files are relative to the file's folder: where a
-// host starts us is nobody's guess.
+// resolve returns the value of a flag in the file, in which names of files are relative to the
+// file's folder: where a host starts us is nobody's guess.
 func (f *serversFile) resolve(flag, value string) string {
 	name, at := value, ""
 	if rest, ok := strings.CutPrefix(value, "@"); ok && flag == "client-metadata" {
@@ -152,8 +152,8 @@ func (s *namedServer) isSecret() bool {
 		slices.ContainsFunc(lines, func(line string) bool { return !strings.Contains(line, "${") })
 }
 
-// readableByOthers tells whether others than the user can read a file. On Windows, the folder of the user is closed
-// to others anyway, and modes say nothing.
+// readableByOthers tells whether others than the user can read a file. On Windows, the folder of
+// the user is closed to others anyway, and modes say nothing.
 func readableByOthers(path string) bool {
 	file, err := os.Stat(path)
 	if err != nil || runtime.GOOS == "windows" {
@@ -163,8 +163,8 @@ func readableByOthers(path string) bool {
 	return err == nil && file.Mode().Perm()&0o044 != 0 && dir.Mode().Perm()&0o011 != 0
 }
 
-// isName tells whether an argument may be the name of a server: a URL has a colon in it, and what has a dot or a
-// slash is one that lacks its scheme.
+// isName tells whether an argument may be the name of a server: a URL has a colon in it, and what
+// has a dot or a slash is one that lacks its scheme.
 func isName(arg string) bool { return arg != "" && !strings.ContainsAny(arg, ":/. \t") }
 
 // takeNamed looks up the server that the first argument names, and returns nil if it names none.

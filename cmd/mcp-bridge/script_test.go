@@ -143,7 +143,8 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Setenv("SERVER", scheme+"://"+strings.TrimPrefix(server.URL(), "http://"))
 }
 
-// wearOut takes each Authorization header so many times, and answers 401 from then on, with what it got.
+// wearOut takes each Authorization header so many times, and answers 401 from then on, with what it
+// got.
 func wearOut(times int) func(http.ResponseWriter, *bridgetest.Request) bool {
 	var mu sync.Mutex
 	taken := make(map[string]int)
@@ -259,7 +260,8 @@ func (p *proxy) tunnel(w http.ResponseWriter) {
 	join(client, server)
 }
 
-// join copies what comes from each connection to the other, until one of them is closed, and closes both.
+// join copies what comes from each connection to the other, until one of them is closed, and closes
+// both.
 func join(client, server net.Conn) {
 	// Ends when one of the two connections is closed, at the latest by us.
 	go func() {

@@ -16,7 +16,8 @@ import (
 	"github.com/pelletier/go-toml/v2/unstable"
 )
 
-// serversFileName is the file in the folder of logins that gives servers names, and settings of their own:
+// serversFileName is the file in the folder of logins that gives servers names, and settings of
+// their own:
 //
 //	[servers.github]
 //	url = "https://api.githubcopilot.com/mcp/"
@@ -102,7 +103,8 @@ func (f *serversFile) errorAt(key []string, err error) error {
 	return fmt.Errorf("%s line %d: %w", f.path, lineOf(f.text, key), err)
 }
 
-// lineOf returns the line, from 1, that a key is defined in: its own, or else that of the nearest table around it.
+// lineOf returns the line, from 1, that a key is defined in: its own, or else that of the nearest
+// table around it.
 func lineOf(text []byte, key []string) int {
 	line, depth := 1, 0
 	var p unstable.Parser

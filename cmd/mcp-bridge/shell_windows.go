@@ -7,7 +7,8 @@ import (
 	"syscall"
 )
 
-// shellCommand returns a command of the user's, run by the shell. When ctx is done, the shell is killed.
+// shellCommand returns a command of the user's, run by the shell. When ctx is done, the shell is
+// killed.
 func shellCommand(ctx context.Context, line string) *exec.Cmd {
 	shell := os.Getenv("ComSpec")
 	if shell == "" {

@@ -7,7 +7,8 @@ import (
 	"strconv"
 )
 
-// serveSOCKS serves SOCKS5 (RFC 1928), with a password where one is offered (RFC 1929), until l is closed.
+// serveSOCKS serves SOCKS5 (RFC 1928), with a password where one is offered (RFC 1929), until l is
+// closed.
 func (p *proxy) serveSOCKS(l net.Listener) {
 	for {
 		client, err := l.Accept()
@@ -37,8 +38,8 @@ func (p *proxy) socks(client net.Conn) {
 	join(client, server)
 }
 
-// socksTarget reads up to the CONNECT request, and returns what the client wants to be connected with: the kind of
-// its address, the address and the port.
+// socksTarget reads up to the CONNECT request, and returns what the client wants to be connected
+// with: the kind of its address, the address and the port.
 func (p *proxy) socksTarget(client net.Conn) (string, error) {
 	var err error
 	read := func(n int) []byte {

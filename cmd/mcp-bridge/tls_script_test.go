@@ -17,8 +17,8 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// writeClientCert writes a client's certificate and key to the files $CLIENT_CERT and $CLIENT_KEY, and another
-// certificate with the same key to $OTHER_CERT. It returns the pool with the first one.
+// writeClientCert writes a client's certificate and key to the files $CLIENT_CERT and $CLIENT_KEY,
+// and another certificate with the same key to $OTHER_CERT. It returns the pool with the first one.
 func writeClientCert(ts *testscript.TestScript) *x509.CertPool {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ts.Check(err)
@@ -51,8 +51,8 @@ func writeClientCert(ts *testscript.TestScript) *x509.CertPool {
 	return pool
 }
 
-// A tlsListener is a TLS listener that lets a client read why its handshake failed: to close a connection with
-// unread bytes resets it, and what was sent before may be lost.
+// A tlsListener is a TLS listener that lets a client read why its handshake failed: to close a
+// connection with unread bytes resets it, and what was sent before may be lost.
 type tlsListener struct {
 	net.Listener
 	config *tls.Config
