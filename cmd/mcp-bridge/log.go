@@ -93,7 +93,7 @@ func (h *logHandler) Enabled(_ context.Context, l slog.Level) bool { return l >=
 func (h *logHandler) Handle(_ context.Context, r slog.Record) error {
 	line := oneLine(r.Message)
 	if r.Level < notice {
-		line = word(r.Level) + ": " + oneLine(h.redactor.hide(r.Message)) + h.attrs
+		line = word(r.Level) + ": " + oneLine(h.redactor.Replace(r.Message)) + h.attrs
 	}
 	r.Attrs(func(a slog.Attr) bool {
 		line += h.format(h.group, a)
@@ -137,7 +137,7 @@ func (h *logHandler) format(group string, a slog.Attr) string {
 		}
 		return all
 	}
-	value := h.redactor.hide(a.Value.String())
+	value := h.redactor.Replace(a.Value.String())
 	if value == "" || strings.ContainsFunc(value, func(c rune) bool {
 		return c == ' ' || c == '"' || c == '=' || !unicode.IsPrint(c)
 	}) {
@@ -218,4 +218,4 @@ func (r *redactor) add(secrets []string) {
 	r.replacer.Store(strings.NewReplacer(pairs...))
 }
 
-func (r *redactor) hide(text string) string { return r.replacer.Load().Replace(text) }
+func (r *redactor) Replace(text string) string { return r.replacer.Load().Replace(text) }
