@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 )
 
 // ErrNotWanted means that the server does not ask for authorization.
@@ -12,17 +11,10 @@ var ErrNotWanted = errors.New("the server does not ask for sign-in")
 
 // Login signs in now, whether or not a usable token is at hand.
 func (t *Transport) Login(ctx context.Context) error {
-	c, wanted := challenge{}, false
-	for _, method := range []string{http.MethodPost, http.MethodGet} { // some servers guard only one of them
-		resp, err := probe(ctx, t.client, method, t.cfg.ServerURL)
-		if err != nil {
-			return fmt.Errorf("asking %s how to sign in: %w", display(t.server), err)
-		}
-		if resp.StatusCode == http.StatusUnauthorized || resp.Header.Get("WWW-Authenticate") != "" {
-			c, _ = bearerChallenge(resp.Header)
-			wanted = true
-			break
-		}
+	p := probe{client: t.client, endpoint: t.cfg.ServerURL, limit: probeTimeout}
+	_, c, wanted, err := p.challenge(ctx)
+	if err != nil {
+		return fmt.Errorf("asking %s how to sign in: %w", display(t.server), err)
 	}
 	if !wanted {
 		return ErrNotWanted
@@ -32,7 +24,7 @@ func (t *Transport) Login(ctx context.Context) error {
 	if h.hasToken() {
 		n.rejected = h.Token.Access
 	}
-	_, err := t.obtain(ctx, n)
+	_, err = t.obtain(ctx, n)
 	return err
 }
 

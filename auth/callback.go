@@ -84,6 +84,9 @@ func tryListen(host string, port int, path string) (*callback, error) {
 	return c, nil
 }
 
+// port returns the port that the callback listens on.
+func (c *callback) port() int { return c.listeners[0].Addr().(*net.TCPAddr).Port }
+
 func isAddress(host string) bool { return net.ParseIP(host) != nil }
 
 // isInUse tells whether a port is taken, on any system.

@@ -23,8 +23,8 @@ const pollInterval = 5 * time.Second
 func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge, d *discovery) (*Record, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.SignInTimeout, fmt.Errorf("%w (%v)", ErrSignInTimeout, t.cfg.SignInTimeout))
 	defer cancel()
-	if d.server.DeviceEndpoint == "" {
-		return nil, untrusted("the authorization server %s does not offer sign-in by device code", d.server.Issuer)
+	if err := t.checkSignIn(&d.server); err != nil {
+		return nil, err
 	}
 	scopes := t.scopesFor(d, c, rec.Scope)
 	client, fresh, err := t.clientFor(ctx, d, rec.Client, "", scopes)

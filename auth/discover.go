@@ -22,6 +22,8 @@ type resourceMetadata struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers"`
 	ScopesSupported      []string `json:"scopes_supported"`
+
+	at string // URL that it was found at
 }
 
 // serverMetadata is an authorization server metadata document (RFC 8414 2, OpenID Connect
@@ -39,13 +41,15 @@ type serverMetadata struct {
 	DocumentClients       bool     `json:"client_id_metadata_document_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
 
-	guessed bool // there was no document: the 2025-03-26 way (spec 4.31)
+	guessed bool   // there was no document: the 2025-03-26 way (spec 4.31)
+	at      string // URL that it was found at, "" if it was guessed
 }
 
 // A discovery is all that is known about who authorizes requests to the server.
 type discovery struct {
-	resource string   // for the resource parameter, "" if none is to be sent
-	scopes   []string // that the resource suggests
+	resource string            // for the resource parameter, "" if none is to be sent
+	scopes   []string          // that the resource suggests
+	document *resourceMetadata // nil if the resource has none
 	server   serverMetadata
 }
 
@@ -55,25 +59,26 @@ func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, erro
 	if t.cfg.TokenEndpoint != "" {
 		return t.configuredServer(), nil
 	}
-	d := &discovery{resource: canonicalResource(t.server)}
-	prm, err := t.resourceMetadata(ctx, c)
+	d, err := t.discoverResource(ctx, c)
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case prm == nil: // no resource metadata at all: the server's origin authorizes (spec 4.17, 4.30)
-		base := &url.URL{Scheme: t.server.Scheme, Host: t.server.Host}
-		if err := t.originMetadata(ctx, base, &d.server); err != nil {
-			return nil, err
+	if err := t.discoverServer(ctx, d); err != nil {
+		return nil, err
+	}
+	return d, t.checkServer(&d.server)
+}
+
+// discoverResource finds out what a token has to be for. With an error it returns what it has found
+// all the same, to be shown to a person.
+func (t *Transport) discoverResource(ctx context.Context, c challenge) (*discovery, error) {
+	d := &discovery{resource: canonicalResource(t.server)}
+	var err error
+	if d.document, err = t.resourceMetadata(ctx, c); d.document != nil {
+		if d.document.Resource != "" {
+			d.resource = d.document.Resource // byte for byte (spec 4.77)
 		}
-	default:
-		if prm.Resource != "" {
-			d.resource = prm.Resource // byte for byte (spec 4.77)
-		}
-		d.scopes = prm.ScopesSupported
-		if err := t.issuerMetadata(ctx, prm.AuthorizationServers, &d.server); err != nil {
-			return nil, err
-		}
+		d.scopes = d.document.ScopesSupported
 	}
 	switch {
 	case t.cfg.OmitResource:
@@ -81,7 +86,15 @@ func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, erro
 	case t.cfg.Resource != "":
 		d.resource = t.cfg.Resource
 	}
-	return d, t.checkServer(&d.server)
+	return d, err
+}
+
+// discoverServer finds the authorization server of a resource.
+func (t *Transport) discoverServer(ctx context.Context, d *discovery) error {
+	if d.document == nil { // no resource metadata at all: the server's origin authorizes (spec 4.17, 4.30)
+		return t.originMetadata(ctx, &url.URL{Scheme: t.server.Scheme, Host: t.server.Host}, &d.server)
+	}
+	return t.issuerMetadata(ctx, d.document.AuthorizationServers, &d.server)
 }
 
 // configuredServer returns what there is to know where the user has named the token endpoint. No
@@ -132,6 +145,7 @@ func (t *Transport) resourceMetadata(ctx context.Context, c challenge) (*resourc
 			trouble = err
 		case !found || prm.Resource == "" && len(prm.AuthorizationServers) == 0:
 		default:
+			prm.at = display(u)
 			return &prm, t.checkResource(&prm)
 		}
 	}
@@ -228,6 +242,7 @@ func (t *Transport) serverDocument(ctx context.Context, issuer *url.URL, into *s
 			trouble = err
 		case found && doc.Issuer != "" && doc.TokenEndpoint != "":
 			*into = doc
+			into.at = display(u)
 			return true, nil
 		}
 	}
@@ -237,9 +252,14 @@ func (t *Transport) serverDocument(ctx context.Context, issuer *url.URL, into *s
 // checkServer refuses an authorization server that can't be used safely. Other endpoints are
 // checked when they are used.
 func (t *Transport) checkServer(m *serverMetadata) error {
-	if _, err := t.checkURL("token endpoint", m.TokenEndpoint); err != nil {
+	if _, err := t.checkURL(tokenEndpoint, m.TokenEndpoint); err != nil {
 		return err // before the user has signed in, for nothing
 	}
+	return t.checkPKCE(m)
+}
+
+// checkPKCE refuses an authorization server that codes could be stolen at (RFC 7636).
+func (t *Transport) checkPKCE(m *serverMetadata) error {
 	if t.cfg.ClientCredentials || t.cfg.DeviceCode || slices.Contains(m.ChallengeMethods, "S256") || m.guessed {
 		return nil
 	}

@@ -21,6 +21,9 @@
 // machine its own credentials (RFC 6749 4.4, assertion.go for RFC 7523). Where the server wants to
 // know the user, the ID token goes in place of the access token (idtoken.go, OpenID Connect Core).
 //
+// [Transport.Look] goes through the same steps, by the same functions, without acting: it is for those
+// who want to know why a sign-in fails.
+//
 // # What is kept
 //
 // One [Record] a server and identity: the client and the token, bound to the authorization

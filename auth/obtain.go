@@ -226,22 +226,15 @@ func (t *Transport) keep(rec *Record) {
 // what is still good: a record without token, or without client. Any other failure is returned as
 // an error, and changes nothing (design: never throw away a login on a transient failure).
 func (t *Transport) refresh(rec *Record) (*Record, error) {
-	client := *rec.Client
-	if !client.Registered {
-		configured := t.configuredClient(&serverMetadata{DocumentClients: true, TokenAuthMethods: []string{client.AuthMethod}}, client.RedirectURI)
-		if configured == nil || configured.ID != client.ID {
-			return &Record{}, nil // the configuration has changed
-		}
-		client = *configured
-	}
-	if client.expired() {
-		return &Record{}, nil // nobody would know us by that secret
+	client := t.refreshClient(rec)
+	if client == nil {
+		return &Record{}, nil
 	}
 	scope := ""
 	if len(t.cfg.Scopes) > 0 {
 		scope = strings.Join(t.cfg.Scopes, " ") // Entra ID wants it said again
 	}
-	g := &grant{t, &client, rec.Issuer, rec.TokenURL}
+	g := &grant{t, client, rec.Issuer, rec.TokenURL}
 	reply, err := g.refresh(t.ctx, rec.Token.Refresh, rec.Resource, scope)
 	if err == nil {
 		renewed := *rec
@@ -270,6 +263,22 @@ func (t *Transport) refresh(rec *Record) (*Record, error) {
 	}
 	t.keep(&left)
 	return &left, nil
+}
+
+// refreshClient returns the client that can renew the token of a record, nil if none can.
+func (t *Transport) refreshClient(rec *Record) *Client {
+	client := *rec.Client
+	if !client.Registered {
+		configured := t.configuredClient(&serverMetadata{DocumentClients: true, TokenAuthMethods: []string{client.AuthMethod}}, client.RedirectURI)
+		if configured == nil || configured.ID != client.ID {
+			return nil // the configuration has changed
+		}
+		client = *configured
+	}
+	if client.expired() {
+		return nil // nobody would know us by that secret
+	}
+	return &client
 }
 
 // clientToken gets a token for the client itself (RFC 6749 4.4).

@@ -26,17 +26,34 @@ const (
 // client ID metadata document where the server takes that, else the registered one, else a
 // newly registered one (spec 4.60). Fresh tells that it was registered just now.
 func (t *Transport) clientFor(ctx context.Context, d *discovery, known *Client, redirectURI string, scopes []string) (c *Client, fresh bool, err error) {
-	if c := t.configuredClient(&d.server, redirectURI); c != nil {
+	if c := t.knownClient(&d.server, known, redirectURI); c != nil {
 		return c, false, nil
 	}
-	if known != nil && known.Registered && known.RedirectURI == redirectURI && !known.expired() {
-		return known, false, nil
-	}
-	if d.server.RegistrationEndpoint == "" {
-		return nil, false, ErrNoRegistration
+	if err := t.checkRegistration(&d.server); err != nil {
+		return nil, false, err
 	}
 	c, err = t.register(ctx, d, redirectURI, scopes)
 	return c, true, err
+}
+
+// knownClient returns the client to use where none has to be registered, nil if one has to be.
+func (t *Transport) knownClient(m *serverMetadata, known *Client, redirectURI string) *Client {
+	if c := t.configuredClient(m, redirectURI); c != nil {
+		return c
+	}
+	if known != nil && known.Registered && known.RedirectURI == redirectURI && !known.expired() {
+		return known
+	}
+	return nil
+}
+
+// checkRegistration refuses an authorization server that registers nobody.
+func (t *Transport) checkRegistration(m *serverMetadata) error {
+	if m.RegistrationEndpoint == "" {
+		return ErrNoRegistration
+	}
+	_, err := t.checkURL("registration endpoint", m.RegistrationEndpoint)
+	return err
 }
 
 // configuredClient returns the client that needs no registration, nil if there is none.
@@ -75,9 +92,6 @@ func secretMethod(m *serverMetadata) string {
 
 // register registers a client (RFC 7591 3.1).
 func (t *Transport) register(ctx context.Context, d *discovery, redirectURI string, scopes []string) (*Client, error) {
-	if _, err := t.checkURL("registration endpoint", d.server.RegistrationEndpoint); err != nil {
-		return nil, err
-	}
 	metadata := map[string]any{
 		"client_name":                t.cfg.ClientName,
 		"redirect_uris":              []string{redirectURI},

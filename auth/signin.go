@@ -28,7 +28,7 @@ var errStale = fmt.Errorf("%w: the registration is stale", ErrClientNotFound)
 func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *discovery, replacing bool) (*Record, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.SignInTimeout, fmt.Errorf("%w (%v)", ErrSignInTimeout, t.cfg.SignInTimeout))
 	defer cancel()
-	if _, err := t.checkURL("authorization endpoint", d.server.AuthorizationEndpoint); err != nil {
+	if err := t.checkSignIn(&d.server); err != nil {
 		return nil, err
 	}
 	// Listening comes first: the port is part of the registration, and the browser may be fast.
@@ -42,14 +42,35 @@ func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *dis
 	return signed, err
 }
 
-// listen opens the callback: on the configured port, else the one of the registration, else any.
-func (t *Transport) listen(rec *Record) (*callback, error) {
-	host, path, port := t.cfg.CallbackHost, t.cfg.CallbackPath, t.cfg.CallbackPort
+// checkSignIn refuses an authorization server that has no place to send the user to.
+func (t *Transport) checkSignIn(m *serverMetadata) error {
+	switch {
+	case t.cfg.ClientCredentials:
+		return nil // no user
+	case t.cfg.DeviceCode && m.DeviceEndpoint == "":
+		return untrusted("the authorization server %s does not offer sign-in by device code", m.Issuer)
+	case t.cfg.DeviceCode:
+		return nil // the endpoint is checked when it is used
+	}
+	_, err := t.checkURL("authorization endpoint", m.AuthorizationEndpoint)
+	return err
+}
+
+// callbackPort returns the port to listen on: the configured one, else that of the registration, else
+// 0, which means any.
+func (t *Transport) callbackPort(rec *Record) int {
+	port := t.cfg.CallbackPort
 	if port == 0 && rec.Client != nil {
-		if u, err := url.Parse(rec.Client.RedirectURI); err == nil && u.Hostname() == host && u.Path == path {
+		if u, err := url.Parse(rec.Client.RedirectURI); err == nil && u.Hostname() == t.cfg.CallbackHost && u.Path == t.cfg.CallbackPath {
 			port, _ = strconv.Atoi(u.Port()) // 0 if it has none
 		}
 	}
+	return port
+}
+
+// listen opens the callback, on another port where the one of the registration is taken.
+func (t *Transport) listen(rec *Record) (*callback, error) {
+	host, path, port := t.cfg.CallbackHost, t.cfg.CallbackPath, t.callbackPort(rec)
 	cb, err := listenCallback(host, port, path)
 	switch {
 	case err == nil:

@@ -207,7 +207,7 @@ type need struct {
 // needed looks at a response and says whether a new token could help, and which.
 func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try int) (need, bool) {
 	c, ok := bearerChallenge(resp.Header)
-	n := need{challenge: c, hasChallenge: ok, mayAsk: req.Method == http.MethodPost || t.cfg.ClientCredentials}
+	n := need{challenge: c, hasChallenge: ok, mayAsk: mayAsk(req) || t.cfg.ClientCredentials}
 	if h.hasToken() {
 		n.rejected = h.Token.Access
 	}
@@ -241,6 +241,19 @@ func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try 
 		return n, n.mayAsk
 	}
 	return n, false
+}
+
+// mayAsk tells whether a request may lead to a question to the user.
+func mayAsk(req *http.Request) bool {
+	return req.Method == http.MethodPost && req.Context().Value(withoutUser{}) == nil
+}
+
+type withoutUser struct{}
+
+// WithoutUser returns a context for a request that must not lead to a question to the user: it is sent with
+// the token that there is or that can be renewed, and fails with a NotAuthorizedError where that does not do.
+func WithoutUser(ctx context.Context) context.Context {
+	return context.WithValue(ctx, withoutUser{}, true)
 }
 
 // quietly tells whether a request that may not ask the user may try for another token. If one was

@@ -24,6 +24,10 @@ type answerData struct {
 	ContentType string `json:"contentType,omitempty"`
 	Body        string `json:"body,omitempty"`       // what the server said, shortened
 	RetryAfter  int    `json:"retryAfter,omitempty"` // seconds
+
+	Supported            []string        `json:"supported,omitempty"` // protocol revisions
+	Requested            string          `json:"requested,omitempty"`
+	RequiredCapabilities json.RawMessage `json:"requiredCapabilities,omitempty"`
 }
 
 // errorAnswer returns a JSON-RPC error response. A nil id means that it could not be read

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"sync"
 	"time"
 )
 
@@ -39,14 +40,11 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	if err != nil {
 		return err
 	}
+	f := &front{legacy: r}
 	input := make(chan error, 1)
 	// Ends with the input.
-	go func() { input <- readLines(in, r.cfg.MaxMessage, r.fromHost, r.fromHostTooLong) }()
-	r.work.Go(r.runLane)    // ends when the relay takes no more input
-	r.work.Go(r.watchClock) // ends with the relay
-	if cfg.KeepAlive > 0 {
-		r.work.Go(func() { r.keepAlive(cfg.KeepAlive) }) // ends with the relay
-	}
+	go func() { input <- readLines(in, r.cfg.MaxMessage, f.fromHost, f.fromHostTooLong) }()
+	r.start()
 
 	limit := DrainLimit
 	select {
@@ -65,8 +63,8 @@ func Run(ctx context.Context, in io.Reader, out io.Writer, cfg Config) error {
 	if cfg.InputEnded != nil {
 		cfg.InputEnded()
 	}
-	r.drain(ctx, limit)
-	r.leave()
+	f.drain(ctx, limit)
+	f.leave()
 	return err
 }
 
@@ -84,93 +82,38 @@ func newRelay(out io.Writer, cfg Config) (*relay, error) {
 		secrets:  ep.secrets,
 		endpoint: ep,
 		out:      newOutput(out),
-		lane:     make(chan outgoing, laneLength),
-		slots:    make(chan struct{}, cfg.MaxInFlight),
 		memory:   newBudget(memoryForLongMessages),
+		work:     new(sync.WaitGroup),
 		failed:   make(chan error, 1),
 		ending:   make(chan struct{}),
-
-		laneEmpty: make(chan struct{}),
+	}
+	if r.gate, err = newGate(cfg.Policy, r.log); err != nil {
+		return nil, err
 	}
 	r.memory.congested, r.out.eased = r.out.congested, r.memory.eased
 	r.ctx, r.cancel = context.WithCancelCause(context.Background())
-	switch cfg.Transport {
-	case TransportHTTP:
-		r.server = newStreamable(r, ep)
-	case TransportSSE:
-		r.server = newHTTPSSE(r, ep)
-	default:
-		d := &detecting{http: newStreamable(r, ep), old: newHTTPSSE(r, ep)}
-		d.http.detecting = true
-		r.server = d
-	}
+	r = r.sibling()
+	r.server = newHandshakeHostServer(r)
 	return r, nil
 }
 
-// drain takes no more input, and waits until what was taken has been dealt with.
-func (r *relay) drain(ctx context.Context, limit time.Duration) {
-	over := time.NewTimer(limit)
-	defer over.Stop()
-	stopped := ctx.Done()
-	if limit <= stopLimit {
-		stopped = nil
-	}
-	// Each step is over when its channel is closed.
-	for _, step := range []func() <-chan struct{}{r.closeInput, func() <-chan struct{} { return r.laneEmpty }, r.calls.none} {
-		for done := step(); !isOpen(done); {
-			select {
-			case <-done:
-			case <-over.C:
-				return
-			case <-stopped:
-				stopped = nil
-				over.Reset(stopLimit)
-			}
-		}
+// sibling returns a relay of its own that shares with r the way to the host and to the server, and its
+// life.
+func (r *relay) sibling() *relay {
+	return &relay{
+		cfg: r.cfg, log: r.log, secrets: r.secrets, endpoint: r.endpoint, gate: r.gate, out: r.out, to: r.out, memory: r.memory,
+		ctx: r.ctx, cancel: r.cancel, work: r.work, failed: r.failed, ending: r.ending,
+		lane:      make(chan outgoing, laneLength),
+		slots:     make(chan struct{}, r.cfg.MaxInFlight),
+		laneEmpty: make(chan struct{}),
 	}
 }
 
-// closeInput takes no further line of input. The channel is closed when no line is being taken any
-// more: one may wait for the host to read an error answer.
-func (r *relay) closeInput() <-chan struct{} {
-	close(r.ending)
-	done := make(chan struct{})
-	go func() { // ends when the line at hand has been taken
-		r.inputMu.Lock()
-		r.ended = true
-		r.inputMu.Unlock()
-		close(done)
-	}()
-	return done
-}
-
-// leave ends whatever is still under way, and the session.
-func (r *relay) leave() {
-	answered := make(chan struct{})
-	go func() { // ends when the host has read the answers
-		defer close(answered)
-		for _, c := range r.calls.all() {
-			r.giveUp(c, errStopped)
-		}
-	}()
-	bound := time.NewTimer(leaveLimit)
-	select {
-	case <-answered:
-	case <-bound.C:
+// start starts what a relay of the host's does by itself.
+func (r *relay) start() {
+	r.work.Go(r.runLane)    // ends when the relay takes no more input
+	r.work.Go(r.watchClock) // ends with the relay
+	if r.cfg.KeepAlive > 0 {
+		r.work.Go(func() { r.keepAlive(r.cfg.KeepAlive) }) // ends with the relay
 	}
-	goodbye, cancel := context.WithTimeout(context.Background(), goodbyeLimit)
-	defer cancel()
-	r.server.close(goodbye)
-	r.cancel(errStopped)
-	ended := make(chan struct{})
-	go func() { // ends with the last goroutine
-		defer close(ended)
-		r.work.Wait()
-	}()
-	bound.Reset(leaveLimit)
-	select {
-	case <-ended:
-	case <-bound.C:
-	}
-	r.endpoint.client.CloseIdleConnections()
 }

@@ -23,11 +23,24 @@ type call struct {
 	// sent is set once the request has been written to the server as a whole.
 	sent atomic.Bool
 
-	// limit runs while no byte of an answer has come.
-	limit *time.Timer
+	// answering is set once a byte of an answer has come.
+	answering atomic.Bool
 
 	// onResult, if set, sees the result before the answer is passed on.
 	onResult func(*message)
+
+	// intercept, if set, sees the answer first. If it returns true the answer is not passed on, and
+	// the call goes on.
+	intercept func(*message) bool
+
+	// filter, if set, tells whether a notification that came on the call's stream is passed on.
+	filter func(*message) bool
+
+	// alias is the key of another id, under which the request was sent again; "" if it was not.
+	alias string
+
+	// revise, if set, returns what the host gets in place of an answer of the server's.
+	revise func(*message) []byte
 
 	// session is the session id that came with the answer to initialize. It counts only if that
 	// is a result.
@@ -56,12 +69,25 @@ func (c *call) onlyReads() bool {
 	return false
 }
 
-// heard stops the clock: the first byte of an answer has come.
-func (c *call) heard() {
-	if c.limit != nil {
-		c.limit.Stop()
+// revised returns what the host gets for an answer of the server's.
+func (c *call) revised(answer *message) []byte {
+	if c.revise == nil {
+		return answer.raw
 	}
+	return c.revise(answer)
 }
+
+// within ends the call if nothing is heard of an answer in time.
+func (c *call) within(limit time.Duration) *time.Timer {
+	return time.AfterFunc(limit, func() {
+		if !c.answering.Load() {
+			c.cancel(&timeoutError{limit})
+		}
+	})
+}
+
+// heard says that the first byte of an answer has come.
+func (c *call) heard() { c.answering.Store(true) }
 
 // over tells whether the call is answered or given up.
 func (c *call) over() bool {
@@ -98,10 +124,13 @@ func (t *calls) add(c *call) bool {
 }
 
 // find returns the call with this id that waits for its answer, nil if there is none.
-func (t *calls) find(id []byte) *call {
+func (t *calls) find(id []byte) *call { return t.findKey(idKey(id)) }
+
+// findKey does so by the key of the id.
+func (t *calls) findKey(key string) *call {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.open[idKey(id)]
+	return t.open[key]
 }
 
 // all returns the calls that wait for their answers.

@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -28,8 +29,8 @@ const (
 // A Verdict is what was found out about a server: the era that it speaks, where it does not speak
 // that of the host, and when that was found.
 type Verdict struct {
-	Era   Era
-	Found time.Time
+	Era   Era       `json:"era"`
+	Found time.Time `json:"found"`
 }
 
 // Verdicts keeps what was found out about the server of a [Config] from one run to the next. Load
@@ -37,6 +38,19 @@ type Verdict struct {
 type Verdicts interface {
 	Load() Verdict
 	Save(Verdict)
+}
+
+// A Pending is what the user is to do before a server can be used.
+type Pending struct {
+	URL  string // of the page to go to
+	Code string // to be entered there; "" if there is none
+}
+
+// Greeting keeps what a server said to initialize, raw JSON, from one run to the next. Load returns nil when
+// there is nothing; both may be called from any goroutine.
+type Greeting interface {
+	Load() []byte
+	Save([]byte)
 }
 
 // The values that a zero [Config] stands for.
@@ -63,6 +77,10 @@ type Config struct {
 	// Verdicts remembers the server's era. Nil means that it is found out each time.
 	Verdicts Verdicts
 
+	// Quiet returns a context for requests that must not lead to a question to the user, as the
+	// RoundTripper of HTTPClient understands it. Nil means that there are no such questions.
+	Quiet func(context.Context) context.Context
+
 	// Header is sent with every request, to the server's own origin only. Headers that the
 	// protocol defines win over it. A Host entry sets the request's host.
 	Header http.Header
@@ -85,6 +103,24 @@ type Config struct {
 	// KeepAlive is how long nothing may be under way before the server is pinged. 0 means that it
 	// is not pinged.
 	KeepAlive time.Duration
+
+	// Policy, if set, withholds some of the server's tools from the host. Nil means that everything
+	// goes.
+	Policy *Policy
+
+	// InitializeGrace is how long the host waits for the answer to initialize while the user is to sign
+	// in; then it gets one from the bridge. 0 means DefaultInitializeGrace.
+	InitializeGrace time.Duration
+
+	// Pending tells what the user is waited for to do, nil if nothing. If it is nil itself, the host
+	// always waits for the server.
+	Pending func() *Pending
+
+	// OfflineStart lets the host start, as after InitializeGrace, also while the server is down or slow.
+	OfflineStart bool
+
+	// Greeting remembers what the server said to initialize. Nil means that nothing is remembered.
+	Greeting Greeting
 
 	// InputEnded, if set, is called when the input has ended or ctx is done: whoever works for
 	// requests under way may give up what would take long.

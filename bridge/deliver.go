@@ -7,6 +7,14 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
+// A receiver takes the requests and notifications of a server: the host's end, or what translates
+// between the server and the host.
+type receiver interface {
+	// fromServer takes a message that came on the stream of the call via, or, when via is nil, on
+	// one that belongs to no call. It does not keep the message.
+	fromServer(m *message, via *call)
+}
+
 // toHost writes an answer, if there is one.
 func (r *relay) toHost(message []byte) {
 	if message != nil {
@@ -44,12 +52,19 @@ func (r *relay) deliver(raw []byte, via *call) error {
 	case response:
 		r.respond(m, via)
 	case request:
+		if r.modern { // nobody may answer it (spec 1.43, 2.45)
+			r.log.Warn("the server sent a request, which its protocol revision does not allow", "method", string(m.method))
+			break
+		}
 		r.ask(m)
 		if !r.hold(m) {
-			r.out.write(m.raw)
+			r.to.fromServer(m, via)
 		}
 	case notification:
-		r.out.write(m.raw)
+		if via != nil && (r.modern && via.over() || via.filter != nil && !via.filter(m)) {
+			break // spec 1.56
+		}
+		r.to.fromServer(m, via)
 	default:
 		r.log.Warn("the server sent what is no JSON-RPC message", "text", r.secrets.excerpt(raw, ""))
 		if via != nil {
@@ -70,13 +85,16 @@ func (r *relay) respond(m *message, via *call) {
 		}
 		return
 	}
-	if m.id == nil {
+	if c.intercept != nil && c.intercept(m) {
+		return
+	}
+	if m.id == nil || string(m.id) != string(c.id) && c.alias != "" {
 		m.raw = m.withID(c.id)
 	}
 	if c.onResult != nil && m.result != nil && !m.failed {
 		c.onResult(m)
 	}
-	r.calls.settle(c, m.raw)
+	r.calls.settle(c, c.revised(m))
 }
 
 // answered returns the call that a response answers, nil if there is none. One without an id
@@ -88,7 +106,7 @@ func (r *relay) answered(m *message, via *call) *call {
 		return via
 	case m.id == nil:
 		return nil
-	case via != nil && idKey(m.id) == via.key:
+	case via != nil && (idKey(m.id) == via.key || via.alias != "" && idKey(m.id) == via.alias):
 		return via
 	}
 	return r.calls.find(m.id)
@@ -159,8 +177,10 @@ func (r *relay) hold(m *message) bool {
 func (r *relay) ready() {
 	r.heldMu.Lock()
 	defer r.heldMu.Unlock()
-	for _, m := range r.held {
-		r.out.write(m)
+	for _, raw := range r.held {
+		if m, err := parse(raw); err == nil { // it was read before
+			r.to.fromServer(m, nil)
+		}
 	}
 	r.held = nil
 	r.hostReady.Store(true)

@@ -41,6 +41,12 @@
 // streams), httpSSE for 2024-11-05 servers, and detecting, which finds out. What a session needs
 // to be made anew is in handshake.
 //
+// # Policy
+//
+// A [Policy] withholds tools from the host. Its gate stands where a call is taken from the host and
+// where an answer goes to it, and only looks at tools/list and tools/call; without a policy at
+// nothing.
+//
 // # End
 //
 // See [Run]. Every goroutine says where it is started what ends it.

@@ -36,7 +36,7 @@ func newEndpoint(cfg *Config) (*endpoint, error) {
 		return nil, fmt.Errorf("parsing the server's URL: %w", wrapped.Err) // without the URL
 	}
 	header := cfg.Header.Clone()
-	for _, name := range []string{"Accept", "Content-Type", "Content-Length", mcp.HeaderSessionID, mcp.HeaderProtocolVersion, mcp.HeaderLastEventID} {
+	for _, name := range []string{"Accept", "Content-Type", "Content-Length", mcp.HeaderSessionID, mcp.HeaderProtocolVersion, mcp.HeaderLastEventID, mcp.HeaderMethod, mcp.HeaderName} {
 		header.Del(name) // the protocol's own, also where it wants none
 	}
 	e := &endpoint{client: &http.Client{}, header: header, secrets: newSecrets(cfg.Header, at)}

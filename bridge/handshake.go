@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -28,7 +27,6 @@ type handshake struct {
 	capabilities []byte            // of the server, raw JSON
 	level        []byte            // the last logging/setLevel that succeeded
 	subscribed   map[string][]byte // resources/subscribe that succeeded, by URI
-	repeats      int
 }
 
 // initializeResult is what the bridge reads of the result of initialize.
@@ -94,7 +92,7 @@ func (h *handshake) wantsErrorIDs() bool {
 func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.Context, *call) error, send func(context.Context, *message) error) error {
 	h.mu.Lock()
 	kept, initialized, version, capabilities := h.initialize, h.initialized, h.version, h.capabilities
-	settings := slices.Collect(maps.Values(h.subscribed))
+	settings, uris := slices.Collect(maps.Values(h.subscribed)), slices.Collect(maps.Keys(h.subscribed))
 	if h.level != nil {
 		settings = append(settings, h.level)
 	}
@@ -131,7 +129,10 @@ func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.C
 		}
 	}
 	for _, list := range changeable(capabilities) {
-		r.out.write(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/%s/list_changed"}`, list))
+		r.to.fromServer(listChanged(list), nil)
+	}
+	if l, ok := r.to.(*link); ok {
+		l.missed(uris)
 	}
 	return nil
 }
@@ -139,30 +140,18 @@ func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.C
 // ask sends a request that the host has sent before, under an id of our own, and returns the
 // result.
 func (h *handshake) ask(ctx context.Context, r *relay, raw []byte, request func(context.Context, *call) error) ([]byte, error) {
-	h.mu.Lock()
-	h.repeats++
-	id := strconv.Quote("mcp-bridge-" + strconv.Itoa(h.repeats))
-	h.mu.Unlock()
 	m, err := parse(bytes.Clone(raw))
 	if err != nil {
 		return nil, err
 	}
-	if m, err = parse(m.withID([]byte(id))); err != nil {
+	answer, err := r.askServer(ctx, built(m.withID(r.mint())), ask{request: func(ctx context.Context, c *call, _ sentFunc) error { return request(ctx, c) }})
+	switch {
+	case err != nil:
 		return nil, err
+	case answer.failed || answer.result == nil:
+		return nil, fmt.Errorf("the server refused %s", m.method)
 	}
-	var result []byte
-	c := r.newCall(ctx, m, func([]byte) {})
-	defer c.cancel(nil)
-	c.onResult = func(m *message) { result = bytes.Clone(m.result) }
-	if !r.calls.add(c) {
-		return nil, fmt.Errorf("the id %s is taken", id)
-	}
-	err = request(c.ctx, c)
-	r.calls.settle(c, nil)
-	if err == nil && result == nil {
-		err = fmt.Errorf("the server refused %s", m.method)
-	}
-	return result, err
+	return answer.result, nil
 }
 
 // changeable returns the lists whose changes a server announces, by its capabilities: in a new
@@ -181,11 +170,19 @@ func changeable(capabilities []byte) []string {
 	return lists
 }
 
-// equalJSON compares two JSON texts by what they mean.
+// listChanged returns the notification that a list may be another one now.
+func listChanged(list string) *message {
+	m, _ := parse(fmt.Appendf(nil, `{"jsonrpc":"2.0","method":"notifications/%s/list_changed"}`, list)) // it is well-formed
+	return m
+}
+
+// equalJSON compares two JSON texts by what they mean, numbers by their digits.
 func equalJSON(a, b []byte) bool {
 	canonical := func(text []byte) string {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
 		var v any
-		if json.Unmarshal(text, &v) != nil {
+		if d.Decode(&v) != nil {
 			return string(text)
 		}
 		out, _ := json.Marshal(v)

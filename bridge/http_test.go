@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 
 	"mcp-bridge/bridge/bridgetest"
@@ -92,17 +93,15 @@ func nobodyAt(t testing.TB) string {
 
 // once returns a Handle that answers the first request of that name, and leaves all others alone.
 func once(name string, answer func(http.ResponseWriter, *bridgetest.Request)) func(http.ResponseWriter, *bridgetest.Request) bool {
-	done := make(chan struct{}, 1)
+	var done sync.Map // by the server's host
 	return func(w http.ResponseWriter, r *bridgetest.Request) bool {
 		if r.String() != name {
 			return false
 		}
-		select {
-		case done <- struct{}{}:
-			answer(w, r)
-			return true
-		default:
+		if _, before := done.LoadOrStore(r.Request.Host, true); before {
 			return false
 		}
+		answer(w, r)
+		return true
 	}
 }

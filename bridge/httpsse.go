@@ -108,6 +108,8 @@ func (s *httpSSE) send(ctx context.Context, m *message, sent sentFunc) error {
 	return s.post(ctx, l, m, sent, nil)
 }
 
+func (s *httpSSE) cancel(c *call) bool { return lingerOn(c) }
+
 func (s *httpSSE) established(*call, string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -30,6 +30,7 @@ type message struct {
 	method []byte // without quotes
 	params []byte // raw JSON
 	result []byte // raw JSON
+	err    []byte // raw JSON; the member named error
 	items  [][]byte
 	idAt   int // where the id's value stands in raw, also when it is null; -1 without one
 	idEnd  int
@@ -99,6 +100,7 @@ func (m *message) object(s *scanner) bool {
 		case "result":
 			m.result = value
 		case "error":
+			m.err = value
 			m.failed = string(value) != "null" // some libraries write both members
 		}
 	})
@@ -113,6 +115,20 @@ func (m *message) object(s *scanner) bool {
 		m.kind = response
 	}
 	return ok
+}
+
+// setResult replaces the result of a response.
+func (m *message) setResult(result []byte) {
+	*m = *built(readObject(m.raw).with("result", result).raw())
+}
+
+// errorCode returns the code of a response that is an error, 0 if it is none.
+func errorCode(m *message) int {
+	if !m.failed {
+		return 0
+	}
+	code, _ := strconv.Atoi(string(readObject(m.err).get("code")))
+	return code
 }
 
 // plain returns the content of a raw JSON string, and anything else as it is.

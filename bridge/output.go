@@ -44,3 +44,5 @@ func (o *output) write(message []byte) {
 		o.broken <- fmt.Errorf("%w: %w", ErrOutputClosed, err)
 	}
 }
+
+func (o *output) fromServer(m *message, _ *call) { o.write(m.raw) }

@@ -17,12 +17,14 @@ import (
 // one message of any size aside.
 const memoryForLongMessages = 32 << 20
 
-// A relay passes messages between the host and one server.
+// A relay passes messages of one era between the host, or what translates for it, and one server.
 type relay struct {
 	cfg       Config
 	log       *slog.Logger
 	secrets   *secrets
 	out       *output
+	to        receiver // takes what the server sends besides answers
+	modern    bool     // the host speaks 2026-07-28 or later on this relay
 	calls     calls
 	order     order
 	lane      chan outgoing // what the host sends besides requests
@@ -31,17 +33,17 @@ type relay struct {
 	handshake handshake
 	endpoint  *endpoint
 	server    remote
+	gate      *gate // nil without a policy
 
 	ctx    context.Context // the relay's life
 	cancel context.CancelCauseFunc
-	work   sync.WaitGroup // every goroutine but the one that reads the input
-	failed chan error     // receives what ends the relay
+	work   *sync.WaitGroup // every goroutine but the one that reads the input
+	failed chan error      // receives what ends the relay
 
-	inputMu   sync.Mutex    // held while a line of input is taken
-	ended     bool          // no more input is taken; guarded by inputMu
-	ending    chan struct{} // closed when ended is about to be set
+	ending    chan struct{} // closed when no more input is about to be taken
 	laneEmpty chan struct{} // closed when everything on the lane was sent after that
 
+	minted    atomic.Int64       // ids of requests of the bridge's own
 	lastCall  atomic.Int64       // when the last call ended, in nanoseconds since 1970
 	epoch     atomic.Int64       // counts sessions
 	questions map[string][]int64 // the server's requests that the host has not answered: their sessions, by id; guarded by heldMu
@@ -62,37 +64,6 @@ func (r *relay) fail(err error) {
 	select {
 	case r.failed <- err:
 	default: // it ends already
-	}
-}
-
-// fromHost takes one line of input. Only one goroutine calls it.
-func (r *relay) fromHost(line []byte) {
-	r.inputMu.Lock()
-	defer r.inputMu.Unlock()
-	if r.ended {
-		return
-	}
-	m, err := parse(line)
-	switch {
-	case err != nil:
-		r.refuse(m.id, codeParseError, "the message is "+err.Error())
-	case m.kind == batch:
-		r.acceptBatch(m)
-	case m.kind == odd:
-		r.refuse(m.id, codeInvalidRequest, notJSONRPC)
-	default:
-		r.accept(m, r.toHost)
-	}
-}
-
-const notJSONRPC = "the message is JSON, but no JSON-RPC 2.0 request, notification or response"
-
-// fromHostTooLong takes a line of input that was too long to keep.
-func (r *relay) fromHostTooLong(id []byte, size int64) {
-	r.inputMu.Lock()
-	defer r.inputMu.Unlock()
-	if !r.ended {
-		r.refuse(id, codeInvalidRequest, fmt.Sprintf("the message has %d bytes, the limit for one message is %d", size, r.cfg.MaxMessage))
 	}
 }
 
@@ -120,12 +91,14 @@ func (r *relay) accept(m *message, answer func([]byte)) {
 		return
 	case m.is(mcp.MethodNotificationCancelled) && !r.cancelCall(m):
 		return
+	case r.gate.drops(m):
+		return
 	case m.is(mcp.MethodNotificationInitialized):
 		r.handshake.confirm(m.raw)
 		r.ready()
 	}
-	if m.kind == response && !r.asked(m) {
-		r.log.Info("the host answers a question of a session that is gone")
+	if m.kind == response && (r.modern || !r.asked(m)) { // spec 1.44
+		r.log.Info("the host answers a question that nobody asks, or a session that is gone")
 		return
 	}
 	firm := m.is(mcp.MethodNotificationInitialized)
@@ -136,6 +109,10 @@ func (r *relay) accept(m *message, answer func([]byte)) {
 }
 
 func (r *relay) acceptCall(m *message, answer func([]byte)) {
+	if version := r.cfg.ProtocolVersion; version != "" && m.is(mcp.MethodInitialize) && version <= legacyVersions[0] {
+		params := readObject(m.params).with("protocolVersion", quote(version))
+		m = built(readObject(m.raw).with("params", params.raw()).raw())
+	}
 	c := r.newCall(r.ctx, m, answer)
 	if !r.calls.add(c) {
 		c.cancel(nil)
@@ -150,6 +127,7 @@ func (r *relay) acceptCall(m *message, answer func([]byte)) {
 			t.pass()
 		}
 	}
+	r.gate.watch(c)
 	if sets(m) {
 		c.onResult = func(*message) { r.handshake.set(m) }
 	}
@@ -161,7 +139,10 @@ func (r *relay) call(c *call, t *turn) {
 	defer c.cancel(nil)
 	defer t.pass()
 	defer func() { r.lastCall.Store(time.Now().UnixNano()) }()
-	err := r.send(c, t)
+	err := r.gate.admit(r, c, t)
+	if err == nil {
+		err = r.send(c, t)
+	}
 	if c.over() {
 		return
 	}
@@ -193,15 +174,16 @@ func (r *relay) send(c *call, t *turn) error {
 	if !t.wait(c.ctx) {
 		return context.Cause(c.ctx)
 	}
-	select {
-	case r.slots <- struct{}{}:
-		defer func() { <-r.slots }()
-	case <-c.ctx.Done():
-		return context.Cause(c.ctx)
+	if !c.is(mcp.MethodSubscriptionsListen) { // those are under way for ever
+		select {
+		case r.slots <- struct{}{}:
+			defer func() { <-r.slots }()
+		case <-c.ctx.Done():
+			return context.Cause(c.ctx)
+		}
 	}
 	if limit := r.cfg.ResponseTimeout; limit > 0 {
-		c.limit = time.AfterFunc(limit, func() { c.cancel(&timeoutError{limit}) })
-		defer c.limit.Stop()
+		defer c.within(limit).Stop()
 	}
 	return r.server.request(c.ctx, c, func(written bool) {
 		c.sent.Store(written)
@@ -240,11 +222,11 @@ func (r *relay) cancelCall(m *message) bool {
 		return false // must not be cancelled (spec 1.28)
 	}
 	r.calls.cancel(c)
-	if !c.sent.Load() {
-		c.cancel(errCancelled)
+	if !c.sent.Load() || !r.server.cancel(c) {
+		r.calls.settle(c, nil) // nothing more comes of it (spec 1.56)
+		c.cancel(&cancelledError{params.Reason})
 		return false
 	}
-	time.AfterFunc(lingerLimit, func() { c.cancel(errCancelled) })
 	return true
 }
 

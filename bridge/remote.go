@@ -19,6 +19,10 @@ type remote interface {
 	// send sends a notification or a response and returns when the server has taken it.
 	send(ctx context.Context, m *message, sent sentFunc) error
 
+	// cancel is told that the host cancels a call that was sent. It returns whether the server is
+	// to be told so with the host's notification; if not, the call's context is about to end.
+	cancel(c *call) bool
+
 	// established is told of the result of an initialize call before the host is.
 	established(c *call, version string)
 
@@ -145,6 +149,15 @@ func (e *timeoutError) Error() string {
 	return fmt.Sprintf("the server sent no answer within %v; the call may have run", e.limit)
 }
 
+// An rpcError is a JSON-RPC error in place of an answer, where -32603 would say too little.
+type rpcError struct {
+	code int
+	text string
+	data answerData
+}
+
+func (e *rpcError) Error() string { return e.text }
+
 var (
 	errStopped    = errors.New("mcp-bridge was told to stop before the server answered; the call may have run")
 	errUnsent     = errors.New("mcp-bridge was told to stop before the request was sent")
@@ -152,8 +165,23 @@ var (
 	errStreamOver = errors.New("the stream ended")
 )
 
+// A cancelledError is errCancelled with the reason that the host gave.
+type cancelledError struct{ reason string }
+
+func (e *cancelledError) Error() string {
+	if e.reason == "" {
+		return errCancelled.Error()
+	}
+	return e.reason
+}
+
+func (e *cancelledError) Unwrap() error { return errCancelled }
+
 // explain turns the reason why a call has no answer into the error that the host gets.
 func (r *relay) explain(c *call, err error) []byte {
+	if e, ok := errors.AsType[*rpcError](err); ok {
+		return errorAnswer(c.id, e.code, clip(r.secrets.hide(e.text), longestError), e.data)
+	}
 	var data answerData
 	if status := statusOf(err); status != nil {
 		data = answerData{URL: status.URL, HTTPStatus: status.Code, ContentType: clip(r.secrets.hide(status.ContentType), 100), Body: status.Text,

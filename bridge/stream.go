@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
 	"net/http"
 	"strings"
@@ -108,7 +109,7 @@ func (s *stream) connection() context.Context {
 func (s *streamable) listen(sess *session) {
 	defer close(sess.over)
 	var at position
-	defer s.giveUp(&at, nil)
+	defer s.r.unheld(&at, nil)
 	for failures := 0; ; failures++ {
 		began, had := time.Now(), 0
 		ctx := sess.connection()
@@ -118,7 +119,7 @@ func (s *streamable) listen(sess *session) {
 			close(sess.tried)
 		}
 		if err == nil {
-			had, err = s.pump(ctx, body, &at, nil)
+			had, err = s.r.pump(ctx, body, &at, nil)
 			body.Close()
 		}
 		if sess.ctx.Err() != nil {
@@ -126,7 +127,11 @@ func (s *streamable) listen(sess *session) {
 		}
 		if status, ok := errors.AsType[*StatusError](err); ok && !passing(status.Code) {
 			if !again || status.Code != http.StatusNotFound || sess.id == "" {
-				s.r.log.Debug("the server offers no stream of its own messages", "status", status.Code)
+				level := slog.LevelDebug
+				if _, translated := s.r.to.(*link); translated { // and its host may be promised to hear of changes
+					level = slog.LevelInfo
+				}
+				s.r.log.Log(ctx, level, "the server offers no stream of its own messages; it tells of changes with its answers at most", "status", status.Code)
 				return
 			}
 			// It was there before, or might have been: the session is gone.
@@ -173,10 +178,10 @@ type position struct {
 	unfinished []byte // message that the stream broke off behind, for the case that it can't be resumed
 }
 
-// giveUp delivers what would have come again on a stream that can't be resumed.
-func (s *streamable) giveUp(at *position, via *call) {
+// unheld delivers what would have come again on a stream that can't be resumed.
+func (r *relay) unheld(at *position, via *call) {
 	if at.unfinished != nil {
-		s.r.take(at.unfinished, via)
+		r.take(at.unfinished, via)
 		at.unfinished = nil
 	}
 }
@@ -222,10 +227,10 @@ func (s *streamable) get(ctx context.Context, sess *session, lastID string) (io.
 
 // pump delivers the messages of one event stream until it ends, and returns how many there were. Via
 // is the call that the stream belongs to, nil for the GET stream.
-func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via *call) (int, error) {
-	memory := s.r.memory.claim()
+func (r *relay) pump(ctx context.Context, body io.Reader, at *position, via *call) (int, error) {
+	memory := r.memory.claim()
 	defer memory.release()
-	events := newEventReader(ctx, body, s.r.cfg.MaxMessage, memory)
+	events := newEventReader(ctx, body, r.cfg.MaxMessage, memory)
 	events.id, events.retry = at.id, at.retry
 	at.unfinished = nil
 	var linger *time.Timer
@@ -238,13 +243,13 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 		switch {
 		case ev.name != "" && ev.name != "message": // not ours (spec 2.70)
 		case ev.over != nil:
-			s.r.tooLong(ev.over.ID(), ev.size, via)
+			r.tooLong(ev.over.ID(), ev.size, via)
 		case ev.broken && at.id != "" && !isResponse(ev.data):
 			// It has no id yet, so it comes again if the stream can be resumed. An answer counts at
 			// once, as a second one is dropped.
 			at.unfinished = bytes.Clone(ev.data)
 		default:
-			s.r.take(ev.data, via)
+			r.take(ev.data, via)
 		}
 		if via != nil && linger == nil && via.over() {
 			linger = time.AfterFunc(lingerLimit, func() { via.cancel(errStreamOver) })
@@ -270,8 +275,8 @@ func resumable(id string) string {
 // answer has come (spec 2.29–2.33).
 func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io.ReadCloser) error {
 	var at position
-	defer s.giveUp(&at, c)
-	_, err := s.pump(ctx, body, &at, c)
+	defer s.r.unheld(&at, c)
+	_, err := s.r.pump(ctx, body, &at, c)
 	for failures := 0; !c.over(); failures++ {
 		switch {
 		case ctx.Err() != nil:
@@ -288,7 +293,7 @@ func (s *streamable) follow(ctx context.Context, c *call, sess *session, body io
 		before := at.id
 		if more, err = s.get(ctx, sess, at.id); err == nil {
 			var had int
-			had, err = s.pump(ctx, untilAnswered{more, c}, &at, c)
+			had, err = s.r.pump(ctx, untilAnswered{more, c}, &at, c)
 			more.Close()
 			if had > 0 || at.id != before { // a new id alone is progress too
 				failures = -1

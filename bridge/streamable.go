@@ -142,9 +142,14 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 		return s.elsewhere(ctx, c, sess, broken, resp)
 	}
 	c.heard()
-	memory := s.r.memory.claim()
+	return s.r.readAnswer(ctx, resp, c, s.ep)
+}
+
+// readAnswer reads the answer to a call from a body that is no event stream.
+func (r *relay) readAnswer(ctx context.Context, resp *http.Response, c *call, ep *endpoint) error {
+	memory := r.memory.claim()
 	defer memory.release()
-	body, err := readBody(ctx, resp, s.r.cfg.MaxMessage, memory)
+	body, err := readBody(ctx, resp, r.cfg.MaxMessage, memory)
 	if err != nil {
 		if _, tooLong := errors.AsType[*tooLongError](err); tooLong {
 			return err
@@ -152,17 +157,17 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
-		return &lostError{URL: s.ep.String(), cause: err}
+		return &lostError{URL: ep.String(), cause: err}
 	}
-	return s.read(resp, c, body)
+	return r.read(resp, c, body, ep)
 }
 
 // read takes a body that is no event stream. Whatever its content type says, it is the answer if
 // it holds one.
-func (s *streamable) read(resp *http.Response, c *call, body []byte) error {
+func (r *relay) read(resp *http.Response, c *call, body []byte, ep *endpoint) error {
 	contentType := resp.Header.Get("Content-Type")
 	var reason string
-	switch err := s.r.deliver(body, c); {
+	switch err := r.deliver(body, c); {
 	case c.over():
 		return nil
 	case err == nil:
@@ -176,8 +181,8 @@ func (s *streamable) read(resp *http.Response, c *call, body []byte) error {
 	default:
 		reason = fmt.Sprintf("with content of type %q", contentType)
 	}
-	return &contentError{StatusError{URL: s.ep.String(), Code: resp.StatusCode, Status: resp.Status, ContentType: contentType,
-		Text: s.r.secrets.excerpt(body, contentType)}, reason}
+	return &contentError{StatusError{URL: ep.String(), Code: resp.StatusCode, Status: resp.Status, ContentType: contentType,
+		Text: r.secrets.excerpt(body, contentType)}, reason}
 }
 
 // elsewhere waits for an answer that was promised for another stream: old servers accept a
@@ -278,6 +283,14 @@ func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent
 		sess.awaitOpen(ctx, s.r.ending)
 	}
 	return nil
+}
+
+func (s *streamable) cancel(c *call) bool { return lingerOn(c) }
+
+// lingerOn lets a cancelled call wait for an answer that may be under way, within a bound.
+func lingerOn(c *call) bool {
+	time.AfterFunc(lingerLimit, func() { c.cancel(errCancelled) })
+	return true
 }
 
 func (s *streamable) reopen(bool) { s.current.Load().interrupt() }

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 )
 
 // A Request is one HTTP request and the JSON-RPC message in it. Mind that Body and Method are not
@@ -22,10 +23,12 @@ type Request struct {
 	server *Server
 	result json.RawMessage // if the message is a response
 	err    json.RawMessage // likewise
+
+	answered *atomic.Bool // an answer was made; shared by copies
 }
 
 func newRequest(s *Server, hr *http.Request, body []byte) *Request {
-	r := &Request{Request: hr, Body: body, server: s}
+	r := &Request{Request: hr, Body: body, server: s, answered: new(atomic.Bool)}
 	var message struct {
 		ID     json.RawMessage `json:"id"`
 		Method string          `json:"method"`
@@ -77,6 +80,11 @@ func (r *Request) Fail(w http.ResponseWriter, status, code int, message string) 
 	writeJSON(w, status, r.message(rpcError(code, message)))
 }
 
+// failWith does the same with data, given as JSON.
+func (r *Request) failWith(w http.ResponseWriter, status, code int, message, data string) {
+	writeJSON(w, status, r.message(rpcErrorWith(code, message, data)))
+}
+
 // Events begins an answer of type text/event-stream, and sends its head at once.
 func (r *Request) Events(w http.ResponseWriter) *EventStream {
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -89,6 +97,7 @@ func (r *Request) Events(w http.ResponseWriter) *EventStream {
 
 // message returns the answer to r with the member "result" or "error" as given.
 func (r *Request) message(member string) string {
+	r.answered.Store(true)
 	id := "null"
 	if r.ID != nil {
 		id = string(r.ID)
@@ -102,6 +111,8 @@ type EventStream struct {
 	mu sync.Mutex
 	w  http.ResponseWriter // nil when the stream is over
 	r  *Request
+
+	fit func(message string) (fitted string, wanted bool) // what Notify sends here; nil means all
 }
 
 // Send sends a JSON-RPC message, as it is, as one event.
@@ -169,6 +180,11 @@ func refuse(w http.ResponseWriter, status, code int, message string) {
 
 func rpcError(code int, message string) string {
 	return fmt.Sprintf(`"error":{"code":%d,"message":%s}`, code, quote(message))
+}
+
+// rpcErrorWith returns an error with data, given as JSON.
+func rpcErrorWith(code int, message, data string) string {
+	return strings.TrimSuffix(rpcError(code, message), "}") + `,"data":` + data + `}`
 }
 
 func writeJSON(w http.ResponseWriter, status int, message string) {

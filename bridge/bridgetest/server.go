@@ -19,6 +19,12 @@ import (
 	"time"
 )
 
+// Lists of protocol revisions for a [Config].
+var (
+	Modern = []string{firstModern}                                                         // no handshake
+	Dual   = []string{"2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25", firstModern} // with a handshake and without
+)
+
 // Config says how a server behaves. The zero value is a streamable HTTP server that keeps sessions,
 // answers in JSON and offers no GET stream.
 type Config struct {
@@ -30,6 +36,9 @@ type Config struct {
 
 	// Versions are the protocol revisions on offer. The answer to initialize is the one asked for
 	// if it is among them, and the last one otherwise. Nil means 2024-11-05 to 2025-11-25.
+	//
+	// With 2026-07-28, or what comes after it, the server also takes requests without a handshake;
+	// with nothing else it takes no others. [Modern] and [Dual] are such lists.
 	Versions []string
 
 	SSE       bool // requests are answered as text/event-stream, not as application/json
@@ -39,6 +48,9 @@ type Config struct {
 	// HTTPSSE makes it a server of the old HTTP+SSE transport (2024-11-05) instead: a GET of URL
 	// opens the stream that carries all the server's messages, and a POST to URL gets 405.
 	HTTPSSE bool
+
+	// Legacy, if set, makes the server offer more than a few tools.
+	Legacy *Legacy
 
 	// Unrecorded is for servers that run for long: Requests is empty, and Count always 0.
 	Unrecorded bool
@@ -55,14 +67,18 @@ type Server struct {
 	stop context.CancelFunc
 	work sync.WaitGroup // the accept loop and every request under way
 
+	handshake, modern []string // the revisions on offer, with a handshake and without
+
 	mu       sync.Mutex
 	closed   bool
 	requests []*Request
+	aborted  []*Request
 	opened   int // sessions so far
 	sessions map[string]*session
 	streams  map[*EventStream]bool
 	asked    int                      // requests of our own so far
 	asking   map[string]chan *Request // those still unanswered, by id
+	parked   map[string]*Request      // calls that wait for the client to call again, by requestState
 	changed  chan struct{}            // closed, and replaced, when anything of the above changes
 }
 
@@ -96,7 +112,18 @@ func NewServer(cfg Config) *Server {
 		sessions: make(map[string]*session),
 		streams:  make(map[*EventStream]bool),
 		asking:   make(map[string]chan *Request),
+		parked:   make(map[string]*Request),
 		changed:  make(chan struct{}),
+	}
+	for _, version := range cfg.Versions {
+		if version < firstModern {
+			s.handshake = append(s.handshake, version)
+		} else {
+			s.modern = append(s.modern, version)
+		}
+	}
+	if len(s.handshake) == 0 { // no sessions, and no GET (spec 2.43)
+		s.cfg.Stateless, s.cfg.Stream = true, false
 	}
 	s.http = &http.Server{
 		Handler:           http.HandlerFunc(s.receive),
@@ -139,6 +166,20 @@ func (s *Server) Count(name string) int {
 	return n
 }
 
+// Aborted returns how many of the requests so far have this name and were left by the client before
+// their answer was sent.
+func (s *Server) Aborted(name string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	n := 0
+	for _, r := range s.aborted {
+		if r.String() == name {
+			n++
+		}
+	}
+	return n
+}
+
 // Sessions returns how many sessions are alive: opened, and neither ended by the client nor
 // forgotten by the server.
 func (s *Server) Sessions() int {
@@ -174,7 +215,8 @@ func (s *Server) Wait(ctx context.Context, cond func() bool) error {
 	}
 }
 
-// Notify sends a JSON-RPC message, as it is, on every open GET stream.
+// Notify sends a JSON-RPC message, as it is, on every open GET stream. A notification also goes out
+// on the stream of every subscriptions/listen request that asks for it, with that one's id.
 func (s *Server) Notify(message string) {
 	s.mu.Lock()
 	streams := make([]*EventStream, 0, len(s.streams))
@@ -183,7 +225,13 @@ func (s *Server) Notify(message string) {
 	}
 	s.mu.Unlock()
 	for _, e := range streams {
-		_ = e.Send(message) // a stream that is gone is no failure of the others
+		text, wanted := message, true
+		if e.fit != nil {
+			text, wanted = e.fit(message)
+		}
+		if wanted {
+			_ = e.Send(text) // a stream that is gone is no failure of the others
+		}
 	}
 }
 
@@ -220,9 +268,21 @@ func (s *Server) receive(w http.ResponseWriter, hr *http.Request) {
 		s.change()
 		s.mu.Unlock()
 	}
+	defer s.noticeAbort(hr.Context(), r)
 	if s.cfg.Handle == nil || !s.cfg.Handle(w, r) {
 		r.Serve(w)
 	}
+}
+
+// noticeAbort keeps a request that the client has left before it had an answer.
+func (s *Server) noticeAbort(ctx context.Context, r *Request) {
+	if ctx.Err() == nil || r.answered.Load() || s.cfg.Unrecorded {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.aborted = append(s.aborted, r)
+	s.change()
 }
 
 // change wakes all that Wait. The caller holds mu.

@@ -59,6 +59,9 @@ func (s *Server) post(w http.ResponseWriter, r *Request) {
 	case !r.isMessage(): // a batch, for one
 		refuse(w, http.StatusBadRequest, codeInvalidRequest, "Invalid request")
 		return
+	case s.isModern(r):
+		s.postModern(w, r)
+		return
 	case r.Method == "initialize" && r.Header.Get(headerSession) == "":
 		version, result := s.initialize(r)
 		if !s.cfg.Stateless {
@@ -128,7 +131,7 @@ func (s *Server) sessionOf(w http.ResponseWriter, r *Request) *session {
 	if version == "" && sess.version < "2025-06-18" {
 		return sess
 	}
-	if version != sess.version || !slices.Contains(s.cfg.Versions, version) {
+	if version != sess.version || !slices.Contains(s.handshake, version) {
 		refuse(w, http.StatusBadRequest, codeInvalidRequest, fmt.Sprintf("%s is %q and should be %q", headerVersion, version, sess.version))
 		return nil
 	}
@@ -137,22 +140,28 @@ func (s *Server) sessionOf(w http.ResponseWriter, r *Request) *session {
 
 // answer answers a request other than the initialize that opens a session.
 func (s *Server) answer(ctx context.Context, y *reply) {
-	var member string
-	switch y.r.Method {
-	case "ping":
-		member = `"result":{}`
-	case "tools/list":
-		member = `"result":` + toolsList
-	case "tools/call":
-		member = s.call(ctx, y)
-	case "initialize":
-		member = rpcError(codeInvalidRequest, "The session is initialized already")
-	default:
-		member = rpcError(codeMethodNotFound, "Method not found: "+y.r.Method)
+	member := s.cfg.Legacy.answer(ctx, y)
+	if member == "" {
+		member = s.plainAnswer(ctx, y)
 	}
 	if ctx.Err() == nil {
 		_ = y.finish(member)
 	}
+}
+
+// plainAnswer returns the member "result" or "error" of an answer.
+func (s *Server) plainAnswer(ctx context.Context, y *reply) string {
+	switch y.r.Method {
+	case "ping":
+		return `"result":{}`
+	case "tools/list":
+		return `"result":` + toolsList
+	case "tools/call":
+		return s.call(ctx, y)
+	case "initialize":
+		return rpcError(codeInvalidRequest, "The session is initialized already")
+	}
+	return rpcError(codeMethodNotFound, "Method not found: "+y.r.Method)
 }
 
 // isJSON reports whether a request says that its body is JSON.

@@ -15,8 +15,11 @@ func (s *Server) initialize(r *Request) (version, result string) {
 	}
 	_ = json.Unmarshal(r.Params, &params) // what can't be read is no version we have
 	version = params.ProtocolVersion
-	if !slices.Contains(s.cfg.Versions, version) {
-		version = s.cfg.Versions[len(s.cfg.Versions)-1]
+	if !slices.Contains(s.handshake, version) {
+		version = s.handshake[len(s.handshake)-1]
+	}
+	if s.cfg.Legacy != nil {
+		return version, `{"protocolVersion":` + quote(version) + s.cfg.Legacy.initialize() + `}`
 	}
 	return version, `{"protocolVersion":` + quote(version) +
 		`,"capabilities":{"tools":{"listChanged":true}},"serverInfo":{"name":"bridgetest","version":"1.0.0"}}`

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"slices"
 
+	"mcp-bridge/bridge"
+
 	"github.com/spf13/cobra"
 )
 
@@ -50,6 +52,8 @@ func completeFlags(cmd *cobra.Command) {
 	completeAuthFlags(cmd)
 	for name, values := range map[string][]cobra.Completion{
 		"transport":        {"auto", "http", "sse"},
+		"era":              {"auto", "legacy", "modern"},
+		"protocol-version": bridge.ProtocolVersions(),
 		"log-level":        {"error", "warn", "info", "debug"},
 		"header":           nil,
 		"proxy":            nil,
@@ -58,6 +62,9 @@ func completeFlags(cmd *cobra.Command) {
 		"max-message":      nil,
 		"max-in-flight":    nil,
 		"keep-alive":       nil,
+		"allow-tool":       nil,
+		"ignore-tool":      nil,
+		"pin-tools":        {pinWarn, pinStrict},
 	} {
 		err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
 		if err != nil {

@@ -26,7 +26,7 @@ func TestDemoHost(t *testing.T) {
 	}{
 		"good":           {output: progress + result},
 		"not for us":     {output: progress + `{"jsonrpc":"2.0","id":"1","result":{}}` + "\n" + result},
-		"error":          {output: `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no server"}}` + "\n", want: "the answer to tools/call is an error: {\"code\":-32603"},
+		"error":          {output: `{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"no server"}}` + "\n", want: "the answer to tools/call is an error: no server"},
 		"end":            {output: progress, want: "waiting for the answer to tools/call: the bridge ended too early"},
 		"half a line":    {output: strings.TrimSuffix(result, "\n"), want: "ended too early"},
 		"no message":     {output: "hello\n", want: `no message, "hello"`},

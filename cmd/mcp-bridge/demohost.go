@@ -10,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,12 +18,12 @@ import (
 
 // A demoHost is what an MCP host is to a stdio server: it starts it, and talks with it.
 type demoHost struct {
+	mcpHost
 	ctx    context.Context // when it is done the bridge is killed, which ends every read
 	bridge *exec.Cmd
 	stdin  io.WriteCloser
 	stdout *bufio.Reader
 	trace  *trace
-	lastID int
 }
 
 // startDemoHost starts a bridge to the server at url, which keeps its logins in the folder home.
@@ -86,42 +85,30 @@ func (a demoAnswer) check(text string, progress int) error {
 
 // request sends a request and reads up to its answer.
 func (h *demoHost) request(method, params string) (demoAnswer, error) {
-	h.lastID++
-	id := strconv.Itoa(h.lastID)
-	if err := h.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"` + method + `","params":` + params + `}`); err != nil {
-		return demoAnswer{}, err
-	}
 	var a demoAnswer
-	for {
-		line, err := h.receive()
-		if err != nil {
-			return a, fmt.Errorf("waiting for the answer to %s: %w", method, err)
-		}
-		var message struct {
-			ID     json.RawMessage
-			Method string
-			Error  json.RawMessage
-			Result struct {
-				Content []struct{ Text string }
-			}
-		}
-		if err := json.Unmarshal([]byte(line), &message); err != nil {
-			return a, fmt.Errorf("the bridge wrote what is no message, %q: %w", short(line), err)
-		}
-		switch {
-		case message.Method == "notifications/progress":
+	h.pipe, h.heard = h, func(m *hostMessage) error {
+		if m.Method == "notifications/progress" {
 			a.progress++
-		case string(message.ID) != id:
-			// not for this request
-		case message.Error != nil:
-			return a, fmt.Errorf("the answer to %s is an error: %s", method, message.Error)
-		default:
-			if len(message.Result.Content) > 0 {
-				a.text = message.Result.Content[0].Text
-			}
-			return a, nil
 		}
+		return nil
 	}
+	raw, err := h.mcpHost.request(method, params)
+	if refused, ok := errors.AsType[*requestError](err); ok {
+		return a, fmt.Errorf("the answer to %s is an error: %w", method, refused)
+	}
+	if err != nil {
+		return a, err
+	}
+	var result struct {
+		Content []struct{ Text string }
+	}
+	if err := json.Unmarshal(raw, &result); err != nil {
+		return a, fmt.Errorf("the answer to %s can't be read: %w", method, err)
+	}
+	if len(result.Content) > 0 {
+		a.text = result.Content[0].Text
+	}
+	return a, nil
 }
 
 // send writes a line to the bridge.

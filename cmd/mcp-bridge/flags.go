@@ -29,11 +29,16 @@ type options struct {
 	headerCommand   string
 	printedHeader   *headerCommand // runs headerCommand; set by newHTTPClient, or nil
 	transport       bridge.Transport
+	era             bridge.Era
+	protocolVersion string
 	allowHTTP       bool
 	extraCAs        []byte   // certificates in PEM form, beside the system's
 	proxy           *url.URL // nil: as the standard variables say
 	connectTimeout  time.Duration
 	responseTimeout time.Duration
+	initializeGrace time.Duration
+	offlineStart    bool
+	pending         pending
 	maxMessage      int64
 	maxInFlight     int
 	keepAlive       time.Duration
@@ -47,6 +52,7 @@ type options struct {
 	clientCert      *tls.Certificate // or nil
 	version         bool
 	auth            authOptions
+	policy          policyOptions
 
 	fromVariable map[string]bool // the flags that the environment has set
 	warnings     []string        // for the log, once there is one
@@ -62,6 +68,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 		fromVariable:    make(map[string]bool),
 		connectTimeout:  10 * time.Second,
 		responseTimeout: 30 * time.Minute,
+		initializeGrace: bridge.DefaultInitializeGrace,
 		maxMessage:      bridge.DefaultMaxMessage,
 		maxInFlight:     bridge.DefaultMaxInFlight,
 		logLevel:        slog.LevelWarn,
@@ -75,6 +82,8 @@ func (o *options) register(fs *pflag.FlagSet) {
 	})
 	fs.StringVar(&o.headerCommand, "header-command", "", "send the headers that this command prints")
 	fs.Func("transport", "http (streamable HTTP), sse (HTTP+SSE of 2024), or auto", o.setTransport)
+	fs.Func("era", "legacy (servers with a handshake), modern (those of 2026-07-28), or auto", o.setEra)
+	fs.Func("protocol-version", "speak this protocol revision with the server", o.setProtocolVersion)
 	fs.BoolVar(&o.allowHTTP, "allow-http", false, "allow plain http to hosts other than this one")
 	fs.Func("ca-file", "trust the certificates in this PEM file too", o.addCAFile)
 	fs.Func("proxy", "use this http, https or socks5 proxy", o.setProxy)
@@ -85,18 +94,21 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.disableCookies, "disable-cookies", false, "send back no cookies")
 	fs.Func("connect-timeout", "time limit for a connection", durationInto(&o.connectTimeout))
 	fs.Func("response-timeout", "time limit for the beginning of an answer", durationInto(&o.responseTimeout))
+	fs.Func("initialize-grace", "how long the host waits for initialize while the user is to sign in", durationInto(&o.initializeGrace))
+	fs.BoolVar(&o.offlineStart, "offline-start", false, "let the host start while the server is down")
 	fs.Func("max-message", "refuse larger messages", o.setMaxMessage)
 	fs.Func("max-in-flight", "how many requests may be under way", o.setMaxInFlight)
 	fs.Func("keep-alive", "ping the server when nothing was under way for so long", durationInto(&o.keepAlive))
 	fs.Func("log-level", "what to say on standard error", o.setLogLevel)
 	fs.Func("log-file", "append the log to this file too", o.setLogFile)
 	fs.BoolP("help", "h", false, "print this text")
+	o.policy.register(fs)
 	o.auth.register(fs)
 	o.registerMcpRemote(fs)
 }
 
 // withoutVariable are the flags that are about one run alone.
-var withoutVariable = []string{"help", "version", "all"}
+var withoutVariable = []string{"help", "version", "all", "json", "login"}
 
 // fromEnvironment gives the flags that the command line left out the values of their variables.
 // An empty variable counts as none.
@@ -109,8 +121,11 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 			return
 		}
 		set := f.Value.Set
-		if f.Name == "header" {
+		switch f.Name {
+		case "header":
 			set = func(s string) error { return addHeaderLines(o.header, s) }
+		case "allow-tool", "ignore-tool":
+			set = eachWord(set)
 		}
 		if e := set(value); e != nil {
 			err = usageError{fmt.Errorf("%s: %w", name, plainError(f, e))}
@@ -186,6 +201,23 @@ func (o *options) setTransport(s string) error {
 	default:
 		return errors.New("must be auto, http or sse")
 	}
+	return nil
+}
+
+func (o *options) setEra(s string) error {
+	switch era := bridge.Era(s); era {
+	case bridge.EraAuto, bridge.EraLegacy, bridge.EraModern:
+		o.era = era
+		return nil
+	}
+	return errors.New("must be auto, legacy or modern")
+}
+
+func (o *options) setProtocolVersion(s string) error {
+	if known := bridge.ProtocolVersions(); !slices.Contains(known, s) {
+		return fmt.Errorf("must be one of %s", strings.Join(known, ", "))
+	}
+	o.protocolVersion = s
 	return nil
 }
 

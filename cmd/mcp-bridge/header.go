@@ -77,6 +77,11 @@ func readHeaderFile(h http.Header, name string) error {
 	return nil
 }
 
+// An unsetError names a variable that is referred to and not set.
+type unsetError string
+
+func (e unsetError) Error() string { return "the environment variable " + string(e) + " is not set" }
+
 // expandVariables replaces each ${VAR} in s by the environment variable VAR. What comes from a
 // variable is not expanded again.
 func expandVariables(s string) (string, error) {
@@ -93,7 +98,7 @@ func expandVariables(s string) (string, error) {
 		case name == "":
 			value = "${}"
 		case !set:
-			return "", fmt.Errorf("the environment variable %s is not set", name)
+			return "", unsetError(name)
 		}
 		b.WriteString(before)
 		b.WriteString(value)

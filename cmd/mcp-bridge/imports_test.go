@@ -16,8 +16,13 @@ var mayImport = map[string][]string{
 	"mcp-bridge/cmd/mcp-bridge": {
 		"mcp-bridge/bridge", "mcp-bridge/auth",
 		"mcp-bridge/bridge/bridgetest", "mcp-bridge/auth/authtest", // for the demo
+		"mcp-bridge/cmd/mcp-bridge/hostconfig",
 		"github.com/pelletier/go-toml/v2", "github.com/pelletier/go-toml/v2/unstable",
-		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/...",
+		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/...", "golang.org/x/term",
+	},
+	// Files of others: nothing of it may depend on how we relay.
+	"mcp-bridge/cmd/mcp-bridge/hostconfig": {
+		"github.com/tailscale/hujson", "github.com/pelletier/go-toml/v2", "github.com/pelletier/go-toml/v2/unstable",
 	},
 	// The bridge knows nothing of authorization, and could serve another program.
 	"mcp-bridge/bridge": {

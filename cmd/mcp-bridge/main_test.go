@@ -2,8 +2,10 @@ package main
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -23,6 +25,10 @@ func TestMain(m *testing.M) {
 // See the README there. With UPDATE_SCRIPTS=1 in the environment, the files that cmp compares
 // with are rewritten.
 func TestScript(t *testing.T) {
+	bridge, err := exec.LookPath("mcp-bridge")
+	if err != nil {
+		t.Fatal(err)
+	}
 	testscript.Run(t, testscript.Params{
 		Dir:                 "../../testdata/script",
 		RequireExplicitExec: true,
@@ -32,6 +38,7 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("GORACE", "atexit_sleep_ms=0") // the race detector sleeps for 1 s otherwise
 			env.Setenv("NEWLINE", "\n")
+			env.Setenv("BRIDGE", strings.ReplaceAll(bridge, `\`, `\\`)) // as JSON has it
 			env.Setenv("MCP_BRIDGE_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv(browserOpened, filepath.Join(env.WorkDir, "browser-opened"))
 			env.Setenv(browserShown, filepath.Join(env.WorkDir, "browser-shown"))

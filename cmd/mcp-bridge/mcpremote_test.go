@@ -16,7 +16,7 @@ import (
 var mcpRemoteFlags = strings.Fields(`
 	allow-http auth-success-url auth-timeout authorize-param body-timeout callback-path client-credentials
 	client-metadata-url connect-timeout debug device-code disable-cookies disable-resource-parameter enable-proxy
-	header header-file headers-timeout host ipv4 keep-alive ping-interval protocol resource silent
+	header header-file headers-timeout host ignore-tool ipv4 keep-alive ping-interval protocol resource silent
 	static-oauth-client-info static-oauth-client-metadata token-endpoint transport use-id-token
 `)
 

@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net/http"
 	"os"
 
+	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
 
 	"github.com/spf13/cobra"
@@ -46,7 +49,12 @@ func newRootCommand(begun *bool) *cobra.Command {
 	root.SetHelpFunc(sayHelp)
 	completeFlags(root)
 	root.SetHelpCommand(helpCommand())
-	root.AddCommand(loginCommand(), logoutCommand(), statusCommand(), demoCommand(), completionCommand())
+	root.AddCommand(
+		loginCommand(), logoutCommand(), statusCommand(),
+		installCommand(), uninstallCommand(), logsCommand(),
+		doctorCommand(), inspectCommand(), pinsCommand(),
+		demoCommand(), completionCommand(), versionCommand(),
+	)
 	return root
 }
 
@@ -66,6 +74,47 @@ func helpCommand() *cobra.Command {
 	}
 }
 
+// bridgeConfig returns what package bridge has to know. Requests go through client.
+func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Config {
+	return bridge.Config{
+		URL:             o.url,
+		Transport:       o.transport,
+		Era:             o.era,
+		ProtocolVersion: o.protocolVersion,
+		Verdicts:        verdictNote{note{"eras", o.url, log}},
+		Greeting:        note{"greetings", o.url, log},
+		InitializeGrace: o.initializeGrace,
+		OfflineStart:    o.offlineStart,
+		Quiet:           auth.WithoutUser,
+		Header:          o.requestHeader(),
+		HTTPClient:      client,
+		MaxMessage:      o.maxMessage,
+		MaxInFlight:     o.maxInFlight,
+		KeepAlive:       o.keepAlive,
+		ResponseTimeout: o.responseTimeout,
+		Logger:          log,
+	}
+}
+
+// connection returns how to reach the server that o names, with its tools as the flags have it, and with
+// sign-in. Done is to be called when that is over.
+func (o *options) connection(log *slog.Logger) (cfg bridge.Config, done func(), err error) {
+	cfg = o.bridgeConfig(newHTTPClient(o, log), log)
+	if cfg.Policy, err = o.toolPolicy(log); err != nil {
+		return cfg, nil, err
+	}
+	if o.hasAuthorization() {
+		return cfg, func() {}, nil
+	}
+	login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
+	if err != nil {
+		return cfg, nil, err
+	}
+	cfg.HTTPClient.Transport = &hinting{login, o}
+	cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
+	return cfg, func() { _ = login.Close() }, nil
+}
+
 // relay connects in and out with the server that o names, until one of them ends.
 func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer) error {
 	log, flush := newLogger(o, stderr)
@@ -77,27 +126,15 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
-	cfg := bridge.Config{
-		URL:             o.url,
-		Transport:       o.transport,
-		Header:          o.requestHeader(),
-		HTTPClient:      newHTTPClient(o, log),
-		MaxMessage:      o.maxMessage,
-		MaxInFlight:     o.maxInFlight,
-		KeepAlive:       o.keepAlive,
-		ResponseTimeout: o.responseTimeout,
-		Logger:          log,
+	cfg, done, err := o.connection(log)
+	if err != nil {
+		return err
 	}
-	if !o.hasAuthorization() {
-		login, err := o.newAuthTransport(o.authConfig(cfg.HTTPClient.Transport, log))
-		if err != nil {
-			return err
-		}
-		defer func() { _ = login.Close() }()
-		cfg.HTTPClient.Transport = &hinting{login, o}
-		cfg.InputEnded = login.StopAsking // a host that has gone will not show anybody a page
+	defer done()
+	if !o.hasAuthorization() && o.initializeGrace > 0 {
+		cfg.Pending = o.pending.get
 	}
-	err := bridge.Run(ctx, in, out, cfg)
+	err = bridge.Run(ctx, in, out, cfg)
 	if err == nil && errors.Is(context.Cause(ctx), bridge.ErrOutputClosed) {
 		err = bridge.ErrOutputClosed
 	}

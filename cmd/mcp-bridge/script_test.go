@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"crypto/tls"
+	"encoding/json"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -40,6 +41,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"relayed":  cmdRelayed,
 	"config":   cmdConfig,
 	"keychain": cmdKeychain,
+	"hosted":   cmdHosted,
+	"fill":     cmdFill,
 
 	"authority": cmdAuthority,
 	"asked":     cmdAsked,
@@ -65,7 +68,7 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 
 // cmdServer starts an MCP server:
 //
-//	server [sse] [stream] [stateless] [httpsse] [tls [client-cert]] [cookie] [wears-out=N] [silent] [status=CODE]
+//	server [sse] [stream] [stateless] [httpsse] [modern] [tls [client-cert]] [cookie] [wears-out=N] [silent] [status=CODE] [answers=FILE]
 //	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
 //	               [resource-optional] [id-tokens] [no-discovery] [client=ID[:SECRET]] [key-client=ID]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
@@ -88,6 +91,8 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 			cfg.Stream = true
 		case "stateless":
 			cfg.Stateless = true
+		case "modern":
+			cfg.Versions = bridgetest.Modern
 		case "httpsse":
 			cfg.HTTPSSE = true
 		case "status":
@@ -97,6 +102,9 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 				http.Error(w, "no luck today", code)
 				return true
 			}
+		case "answers":
+			file := ts.MkAbs(value)
+			cfg.Handle = func(w http.ResponseWriter, r *bridgetest.Request) bool { return answerFrom(file, w, r) }
 		case "cookie":
 			cfg.Handle = func(w http.ResponseWriter, _ *bridgetest.Request) bool {
 				http.SetCookie(w, &http.Cookie{Name: "node", Value: "n1"})
@@ -159,6 +167,29 @@ func wearOut(times int) func(http.ResponseWriter, *bridgetest.Request) bool {
 		}
 		return false
 	}
+}
+
+// answerFrom answers a request with the result that a file has for it: on a line METHOD RESULT, or for
+// later pages of a list METHOD CURSOR RESULT, all in JSON but for the method. It returns false if there
+// is none. The file is read again each time.
+func answerFrom(file string, w http.ResponseWriter, r *bridgetest.Request) bool {
+	text, err := os.ReadFile(file)
+	if err != nil || r.ID == nil {
+		return false
+	}
+	var params struct{ Cursor json.RawMessage }
+	_ = json.Unmarshal(r.Params, &params)
+	want := r.Method + " "
+	if params.Cursor != nil {
+		want += string(params.Cursor) + " "
+	}
+	for line := range strings.Lines(string(text)) {
+		if result, ok := strings.CutPrefix(line, want); ok {
+			r.Answer(w, strings.TrimSpace(result))
+			return true
+		}
+	}
+	return false
 }
 
 // A silentListener takes connections, and reads and writes nothing.

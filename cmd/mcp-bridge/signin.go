@@ -16,12 +16,17 @@ import (
 
 // complete finishes the options of a command that takes a URL.
 func (o *options) complete(cmd *cobra.Command, args []string) error {
+	if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
+		return err
+	}
+	return o.finish(cmd, args)
+}
+
+// finish takes the arguments, and checks all together. Flags and variables are set before.
+func (o *options) finish(cmd *cobra.Command, args []string) error {
 	named, err := takeNamed(cmd, args)
 	if err != nil {
 		return usageError{err}
-	}
-	if err := o.fromEnvironment(cmd.Flags(), os.LookupEnv); err != nil {
-		return err
 	}
 	if named != nil {
 		if err := named.apply(o, cmd.Flags(), cmd.Root().Flags()); err != nil {
@@ -62,7 +67,10 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 		CallbackHost: a.callbackHost, CallbackPort: a.callbackPort, CallbackPath: a.callbackPath,
 		SignInTimeout: a.authTimeout, Profile: a.profile, Sealing: a.sealing, SuccessURL: a.successURL,
 		Base: base, Ignore: bridge.SpeaksOfSession, Log: log,
-		Tell: func(e auth.Event) { sayEvent(log, o.url, e) },
+		Tell: func(e auth.Event) {
+			o.pending.see(e)
+			sayEvent(log, o.url, e)
+		},
 	}
 	if a.browser != "" {
 		cfg.Open = auth.OpenWith(a.browser)
@@ -102,6 +110,7 @@ func (h *hinting) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	resp, err := h.RoundTripper.RoundTrip(req)
 	if _, ok := errors.AsType[*auth.NotAuthorizedError](err); ok {
+		h.options.pending.over()
 		err = withHint(err, h.options.signInHint(err, h.options.commandHint("login")))
 	}
 	return resp, err

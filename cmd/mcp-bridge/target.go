@@ -57,7 +57,7 @@ func (o *options) checkURL(given string) error {
 // noURL says what may be wrong with an argument that is no URL.
 func noURL(cmd *cobra.Command, arg string) error {
 	if similar := cmd.SuggestionsFor(arg); len(similar) > 0 {
-		return fmt.Errorf("%q is neither a URL nor a command; did you mean 'mcp-bridge %s'?", arg, similar[0])
+		return fmt.Errorf("%q is neither a URL nor a command; did you mean '%s %s'?", arg, cmd.CommandPath(), similar[0])
 	}
 	if strings.ContainsAny(arg, "./:") && !strings.Contains(arg, " ") {
 		return fmt.Errorf("the URL has no scheme; did you mean https://%s?", arg)

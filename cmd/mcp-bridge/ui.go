@@ -8,13 +8,13 @@ import (
 	"io"
 	"log/slog"
 	"net/url"
-	"runtime/debug"
 	"strings"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // What mcp-bridge says to a person follows these rules:
@@ -28,23 +28,6 @@ import (
 
 //go:embed usage.txt
 var usage string
-
-// version is the release, set at link time: -ldflags "-X main.version=v1.2.3".
-var version string
-
-// unknownVersion is what the Go command calls a module that is built where it is developed.
-const unknownVersion = "(devel)"
-
-// versionText returns the version of the program: that of the release, or the module's.
-func versionText() string {
-	if version != "" {
-		return version
-	}
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return unknownVersion
-}
 
 // sayHelp prints the help of cmd on standard output.
 func sayHelp(cmd *cobra.Command, _ []string) {
@@ -60,15 +43,17 @@ func sayHelp(cmd *cobra.Command, _ []string) {
 	fmt.Fprintf(out, "%s\n\n%s", strings.TrimSpace(about), cmd.UsageString())
 }
 
-// shareUsage says in the help of a command that its flags are those of the root command, instead of
-// listing them all.
+// shareUsage says in the help of a command that its flags are those of the root command, beside its own,
+// instead of listing them all.
 func shareUsage(cmd *cobra.Command) {
 	cmd.SetUsageFunc(func(cmd *cobra.Command) error {
 		out := cmd.OutOrStderr()
-		fmt.Fprintf(out, "Usage:\n  mcp-bridge %s [flags]\n\nFlags:\n", cmd.Use)
-		if all := cmd.Flags().Lookup("all"); all != nil {
-			fmt.Fprintf(out, "  --all   %s\n", all.Usage)
-		}
+		fmt.Fprintf(out, "Usage:\n  %s\n\nFlags:\n", cmd.UseLine())
+		cmd.Flags().VisitAll(func(f *pflag.Flag) {
+			if cmd.Root().Flags().Lookup(f.Name) == nil {
+				fmt.Fprintf(out, "  --%-6s%s\n", f.Name, f.Usage)
+			}
+		})
 		fmt.Fprint(out, "  and those of mcp-bridge itself, as in the host's configuration; see 'mcp-bridge --help'\n")
 		return nil
 	})
