@@ -35,7 +35,7 @@ see the change and are asked, and what the file was is kept beside it.
 
 For a host that is not among those below, 'mcp-bridge install URL --print' shows what to write into its file.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: completeHost,
+		ValidArgsFunction: completeHostAndServer,
 		RunE:              func(cmd *cobra.Command, args []string) error { return in.run(cmd, args) },
 	}
 	fs := cmd.Flags()
@@ -106,6 +106,14 @@ func completeHost(_ *cobra.Command, args []string, _ string) ([]cobra.Completion
 		all = append(all, cobra.CompletionWithDesc(h.ID, h.Name))
 	}
 	return all, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeHostAndServer lets the shell complete a host, and then the names of servers.
+func completeHostAndServer(cmd *cobra.Command, args []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return completeName(cmd, nil, given)
+	}
+	return completeHost(cmd, args, given)
 }
 
 // findHost returns the host with this ID.
