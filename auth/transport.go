@@ -154,7 +154,7 @@ func (t *Transport) send(req *http.Request, body func() (io.ReadCloser, error), 
 		}
 	}
 	if h.hasToken() {
-		out.Header.Set("Authorization", "Bearer "+h.Token.Access) // spec 4.78
+		out.Header.Set("Authorization", "Bearer "+t.cfg.credential(h.Token)) // spec 4.78
 	}
 	resp, err := t.cfg.Base.RoundTrip(out)
 	if err == nil && !h.accepted.Load() && accepts(resp.StatusCode) {

@@ -28,10 +28,8 @@ func newRootCommand(begun *bool) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		// Anything that names no command is the root command's own argument, and checked there.
-		Args: cobra.ArbitraryArgs,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		},
+		Args:                       cobra.ArbitraryArgs,
+		ValidArgsFunction:          completeName,
 		SuggestionsMinimumDistance: 2,
 		PersistentPreRun:           func(*cobra.Command, []string) { *begun = true },
 		RunE: func(cmd *cobra.Command, args []string) error {
