@@ -285,3 +285,57 @@ func TestHandshake_ListenBackoff(t *testing.T) {
 		wantNothingMore(t, h)
 	})
 }
+
+// A stream on which nothing happens is no request without an answer, whatever the limit for those.
+func TestHandshake_ListenQuiet(t *testing.T) {
+	inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		cfg.ResponseTimeout = time.Minute
+		h := startHost(t, cfg)
+		h.capable("2025-11-25", `{}`)
+		time.Sleep(24 * time.Hour)
+		if n := s.Count(listens); n != 1 || s.Streams() != 1 {
+			t.Errorf("after a day there were %d requests, and %d streams are open", n, s.Streams())
+		}
+		s.Notify(listChanged)
+		h.notification("notifications/tools/list_changed")
+		wantNothingMore(t, h)
+	})
+}
+
+// A host that makes a second handshake is told the same again, and the bridge listens once.
+func TestHandshake_Twice(t *testing.T) {
+	t.Parallel()
+	h, s := listening(t, bridgetest.Config{})
+	h.send(subscribe("1", "test://a"))
+	wantResult(t, h, "1")
+	h.capable("2025-06-18", `{}`)
+	h.send(listTools("2"))
+	wantResult(t, h, "2")
+	eventually(t, "the bridge listens once", func() bool { return s.Streams() == 1 })
+	s.Notify(listChanged)
+	h.notification("notifications/tools/list_changed")
+	wantNothingMore(t, h)
+	eventually(t, "the stream is closed", func() bool { return s.Streams() == 0 })
+}
+
+// Many subscriptions at once end up in one stream with all of them, whatever order they take.
+func TestHandshake_SubscribeMany(t *testing.T) {
+	t.Parallel()
+	h, s := listening(t, bridgetest.Config{})
+	var ids []string
+	for i := range 6 {
+		ids = append(ids, fmt.Sprint(i))
+		h.send(subscribe(ids[i], []string{"test://a", "test://b/ö"}[i%2]))
+	}
+	for id, answer := range h.answersTo(ids) {
+		if member(answer, "result") == nil {
+			t.Errorf("%s is answered %s", id, answer)
+		}
+	}
+	wantSubscriptions(t, s, "test://a", "test://b/ö")
+	for _, uri := range []string{"test://a", "test://b/ö"} {
+		s.Notify(resourceUpdated(uri))
+		wantJSON(t, "the URI", member(h.notification(updated), "uri"), quoted(uri))
+	}
+	wantNothingMore(t, h)
+}
