@@ -862,3 +862,76 @@ func TestModernHost_ManyParkedCalls(t *testing.T) {
 		t.Errorf("the server got %d calls, want %d", n, calls)
 	}
 }
+
+// 6.54: "later ones form the next round". A question that comes while the host is asked another one is
+// asked next, and then no more.
+func TestModernHost_QuestionWhileParked(t *testing.T) {
+	eachHandshakeServer(t, func() *bridgetest.Legacy {
+		more, finish := make(chan struct{}), make(chan struct{})
+		return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
+			switch x.Method {
+			case "acme/finish":
+				close(finish)
+				return bridgetest.ResultMember("{}")
+			case "acme/more":
+				more <- struct{}{}
+				<-more // it was asked
+				return bridgetest.ResultMember("{}")
+			case "tools/call":
+				asked := make(chan struct{})
+				go func() { // ends with the answer, or with the exchange
+					defer close(asked)
+					select {
+					case <-more:
+					case <-x.Context().Done():
+						return
+					}
+					if x.Send(`{"jsonrpc":"2.0","id":"second","method":"roots/list"}`) == nil {
+						more <- struct{}{}
+					}
+				}()
+				first, err := x.Ask("roots/list", "{}")
+				<-asked
+				if err != nil {
+					return ""
+				}
+				_ = x.Answered(`"second"`)
+				select {
+				case <-finish:
+				case <-x.Context().Done():
+				}
+				return bridgetest.ResultMember(`{"content":[],"structuredContent":` + string(first.Result) + `}`)
+			}
+			return ""
+		}}
+	}, func(t *testing.T, h *modernHost, s *bridgetest.Server) {
+		h.request("1", "tools/call", `"name":"a"`)
+		r := h.inputRequired("1", 1)
+		key, _ := r.only()
+		h.request("2", "acme/more", "")
+		h.complete("2")
+		h.fence("3")
+		h.request("4", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
+		r = h.inputRequired("4", 1)
+		next, _ := r.only()
+		if next == key {
+			t.Errorf("two questions have the key %s", key)
+		}
+		h.request("5", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{next: rootsAnswer}))
+		waitFor(t, s, "response", 2)
+		h.fence("6") // fails if the host is asked for nothing at all
+		h.request("7", "acme/finish", "")
+		var ends []string
+		for range 2 {
+			m := h.message()
+			ends = append(ends, m.raw)
+		}
+		slices.Sort(ends)
+		if !strings.HasPrefix(ends[0], `{"jsonrpc":"2.0","id":5,`) || !strings.Contains(ends[0], `"structuredContent":`+rootsAnswer) {
+			t.Errorf("the host got %s", ends)
+		}
+		if n := len(got(t, s, "response")); n != 2 {
+			t.Errorf("the server got %d answers, want 2", n)
+		}
+	})
+}
