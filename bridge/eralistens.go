@@ -35,7 +35,7 @@ func (t *toHandshake) listen(ctx context.Context, c *call, sent sentFunc) error 
 	}
 	sent(true)
 	s := &subscriber{l: l, honoured: object{}}
-	capabilities := l.result.child("capabilities")
+	capabilities := l.result().child("capabilities")
 	for _, list := range changeableLists {
 		if key := list + "ListChanged"; string(wanted.get(key)) == "true" && string(capabilities.child(list).get("listChanged")) == "true" {
 			s.honoured = append(s.honoured, member{key, []byte("true")})

@@ -783,3 +783,82 @@ func within[T any](t testing.TB, ch <-chan T) T {
 		panic("unreachable")
 	}
 }
+
+// 6.52: "While parked keep reading the upstream stream (resume per 2.31)". A stream that breaks while the
+// host is asked goes on where it left off.
+func TestModernHost_StreamResumedWhileParked(t *testing.T) {
+	t.Parallel()
+	answered := make(chan string, 1)
+	h, s := startModernHost(t, bridgetest.Config{Stream: true, Legacy: wellBehaved(), Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		switch {
+		case r.Method == "tools/call":
+			_ = r.Events(w).Raw("id: at-1\nretry: 1\ndata: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"roots/list\"}\n\n")
+			answered <- string(r.ID)
+			panic(http.ErrAbortHandler)
+		case r.Header.Get("Last-Event-Id") == "at-1":
+			events := r.Events(w)
+			id := <-answered
+			select {
+			case <-answered: // the host has answered
+			case <-r.Context().Done():
+				return true
+			}
+			_ = events.Send(`{"jsonrpc":"2.0","id":` + id + `,"result":{"content":[{"type":"text","text":"resumed"}]}}`)
+			return true
+		case r.String() == "response":
+			answered <- "yes"
+			w.WriteHeader(http.StatusAccepted)
+			return true
+		}
+		return false
+	}}, bridge.Config{})
+	h.request("1", "tools/call", `"name":"a"`)
+	r := h.inputRequired("1", 1)
+	key, _ := r.only()
+	eventually(t, "the stream is resumed", func() bool {
+		return slices.ContainsFunc(s.Requests(), func(r *bridgetest.Request) bool { return r.Header.Get("Last-Event-Id") == "at-1" })
+	})
+	h.request("2", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
+	if r := h.complete("2"); len(r.Content) != 1 || r.Content[0].Text != "resumed" {
+		t.Errorf("the host got %s", r.raw)
+	}
+	gotOne(t, s, "tools/call")
+}
+
+// Many calls that ask at the same time do not get into each other's way, where the questions come with
+// the calls.
+func TestModernHost_ManyParkedCalls(t *testing.T) {
+	t.Parallel()
+	const calls = 50
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	question := func(i int) string {
+		return fmt.Sprintf(`"ask":[{"method":"elicitation/create","params":{"message":"question %d","requestedSchema":{}}}]`, i)
+	}
+	for i := range calls {
+		h.asks(fmt.Sprint(i), question(i))
+	}
+	parked := make([]modernMessage, 0, calls)
+	for range calls {
+		parked = append(parked, h.message())
+	}
+	for _, m := range slices.Backward(parked) {
+		var r modernResult
+		_ = json.Unmarshal(m.Result, &r)
+		key, request := r.only()
+		if want := `"question ` + string(m.ID) + `"`; !strings.Contains(string(request.Params), want) {
+			t.Fatalf("call %s asks %s", m.ID, request.Params)
+		}
+		var i int
+		_ = json.Unmarshal(m.ID, &i)
+		h.asks(fmt.Sprintf(`"%d"`, i), question(i), inputs(r.RequestState, map[string]string{key: fmt.Sprintf(`{"action":"accept","content":{"n":%d}}`, i)}))
+	}
+	for range calls {
+		m := h.message()
+		if want := `{"action":"accept","content":{"n":` + strings.Trim(string(m.ID), `"`) + `}}`; !strings.Contains(m.raw, want) {
+			t.Errorf("call %s ends with %s", m.ID, m.raw)
+		}
+	}
+	if n := len(got(t, s, "tools/call")); n != calls {
+		t.Errorf("the server got %d calls, want %d", n, calls)
+	}
+}

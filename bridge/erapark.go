@@ -285,7 +285,7 @@ func (l *link) fitAnswer(q *question, answer []byte) []byte {
 		l.roots = bytes.Clone(answer)
 		l.mu.Unlock()
 	case string(mcp.MethodSamplingCreateMessage):
-		if content := result.get("content"); elements(content) != nil && l.result.text("protocolVersion") < mcp.ProtocolVersion20251125 {
+		if content := result.get("content"); elements(content) != nil && l.result().text("protocolVersion") < mcp.ProtocolVersion20251125 {
 			one, ok := singleContent(content)
 			if !ok {
 				return errorAnswer(q.id, codeInternalError, "the host's answer has more than one block of content, which protocol revisions before 2025-11-25 do not know", answerData{})

@@ -164,7 +164,7 @@ func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFun
 		if err != nil || again || errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
 			return answer, err
 		}
-		if _, err := t.server.probe(ctx, t.withMeta(object{}), nil); err != nil {
+		if _, changed := t.server.probe(ctx, t.withMeta(object{}), nil); changed != nil {
 			return answer, nil // spec 6.73
 		}
 	}

@@ -19,9 +19,10 @@ var (
 // A modern is a server of 2026-07-28 or later, reached over streamable HTTP. There is no session: each
 // request says all there is to know, and nothing but its response stream belongs to it (spec 2C).
 type modern struct {
-	r     *relay
-	ep    *endpoint
-	tools toolHeaders
+	r      *relay
+	native bool // the host gets the server's answers as they are
+	ep     *endpoint
+	tools  toolHeaders
 
 	mu     sync.Mutex
 	listen map[*call]func() // how to end the connections of the listen requests under way
@@ -50,6 +51,9 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		}
 		if c.is(mcp.MethodToolsList) && !m.failed {
 			s.tools.learn(m, s.r.log)
+		}
+		if s.native {
+			sayVersions(m)
 		}
 		return others != nil && others(m)
 	}

@@ -624,6 +624,16 @@ func TestModern_NothingElseIsPosted(t *testing.T) {
 	}
 }
 
+// A server that does not know the revision of a request says which it knows; the host is told which it may
+// use with the bridge (spec 5H: -32022).
+func TestModern_VersionsOfTheBridge(t *testing.T) {
+	t.Parallel()
+	h, _ := startModern(t, bridgetest.Config{Handle: always("tools/call", fails(400, `{"code":-32022,"message":"no","data":{"supported":["2025-11-25"],"requested":"2026-07-28","x":1.0}}`))})
+	h.send(modern("1", "tools/call", `"name":"echo",`))
+	wantJSON(t, "the error", member(h.answer("1"), "error"),
+		`{"code":-32022,"message":"no","data":{"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"requested":"2026-07-28","x":1.0}}`)
+	wantNothingMore(t, h)
+}
 // Methods of the era with a handshake that say they are of this one are unknown here (spec 5.70), and
 // every request has to say what it is (spec 1.40). Nothing gets stuck on them.
 func TestModern_OddRequests(t *testing.T) {

@@ -140,7 +140,10 @@ func (s *streamable) replace(lost *session) error {
 			fresh = &session{id: c.session, version: lost.version, stream: newStream(s.r.ctx)}
 			return nil
 		},
-		func(ctx context.Context, m *message) error { return s.sendIn(ctx, fresh, m, nil) })
+		func(ctx context.Context, m *message) error {
+			fresh.version = s.r.handshake.agreed()
+			return s.sendIn(ctx, fresh, m, nil)
+		})
 	if err != nil {
 		if fresh != nil {
 			s.end(s.r.ctx, fresh)
