@@ -52,7 +52,7 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		if c.is(mcp.MethodToolsList) && !m.failed {
 			s.tools.learn(m, s.r.log)
 		}
-		if s.native {
+		if s.native && !c.is(mcp.MethodServerDiscover) {
 			sayVersions(m)
 		}
 		return others != nil && others(m)

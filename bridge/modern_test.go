@@ -634,6 +634,7 @@ func TestModern_VersionsOfTheBridge(t *testing.T) {
 		`{"code":-32022,"message":"no","data":{"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"requested":"2026-07-28","x":1.0}}`)
 	wantNothingMore(t, h)
 }
+
 // Methods of the era with a handshake that say they are of this one are unknown here (spec 5.70), and
 // every request has to say what it is (spec 1.40). Nothing gets stuck on them.
 func TestModern_OddRequests(t *testing.T) {
