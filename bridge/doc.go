@@ -7,14 +7,14 @@
 //
 //	       host                          bridge                                server
 //
-//	       stdin ──▶ lines ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
-//	                           │  ▲              └──▶ lane: POST, one after the other ──▶
-//	                           │  │
-//	                 calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
-//	(who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
-//	                                   ▼        └── GET stream ◀───────────────────────
-//	       stdout ◀─────────────── output
-//	                       (one message, one Write)
+//	       stdin ──▶ lines ──▶ front ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
+//	                                     │  ▲              └──▶ lane: POST, one after the other ──▶
+//	                                     │  │
+//	                           calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
+//	          (who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
+//	                                             ▼        └── GET stream ◀───────────────────────
+//	       stdout ◀───────────────────────── output
+//	                                 (one message, one Write)
 //
 // # Answers
 //
@@ -37,9 +37,11 @@
 //
 // # Servers
 //
-// A [remote] is the way to one server. There are streamable (with stream.go for its event
-// streams), httpSSE for 2024-11-05 servers, and detecting, which finds out. What a session needs
-// to be made anew is in handshake.
+// A [remote] is the way to one server. There are streamable (with stream.go for its event streams) and
+// httpSSE for servers with a handshake, and modern for those of 2026-07-28. What a session needs to be
+// made anew is in handshake. Remotes may stand before others: detecting and choosing find out which it
+// is, toModern and toHandshake translate where host and server are of different eras (era.go has the
+// picture and the tables), and early speaks for a server that the user has to sign in to first.
 //
 // # Policy
 //
