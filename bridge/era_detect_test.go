@@ -30,7 +30,7 @@ func wantFirst(t *testing.T, s *bridgetest.Server, want ...string) {
 	eventually(t, "the server gets its requests", func() bool { return len(s.Requests()) >= len(want) || t.Failed() })
 	got := plainNames(s)
 	if !slices.Equal(got[:min(len(want), len(got))], want) {
-		t.Errorf("the server got %q, want first %q", got, want)
+		t.Fatalf("the server got %q, want first %q", got, want)
 	}
 }
 

@@ -339,3 +339,52 @@ func TestHandshake_SubscribeMany(t *testing.T) {
 	}
 	wantNothingMore(t, h)
 }
+
+// "drop duplicates during the swap": while both streams are there a change that comes on both is told
+// once, and one that comes on either alone is told too.
+func TestHandshake_SubscribeSwap(t *testing.T) {
+	var streams []*bridgetest.EventStream
+	inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern, Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		if r.Method != listens {
+			return false
+		}
+		e := r.Events(w)
+		streams = append(streams, e)
+		_ = e.Send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":` + string(r.ID) + `},"notifications":` + string(filterOf(t, r)) + `}}`)
+		<-r.Context().Done()
+		return true
+	}}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		h := startHost(t, cfg)
+		h.capable("2025-11-25", `{}`)
+		arrives(t, s, listens, 1)
+		h.send(subscribe("1", "test://a"))
+		wantResult(t, h, "1")
+		for _, test := range []struct {
+			change string
+			on     []int // the streams, in this order
+			want   int
+		}{
+			{listChanged, []int{0, 1}, 1},
+			{strings.Replace(listChanged, "tools", "prompts", 1), []int{1, 0}, 1},
+			{strings.Replace(listChanged, "tools", "resources", 1), []int{0}, 1},
+			{resourceUpdated("test://a"), []int{1}, 1},
+			{resourceUpdated("test://a/part"), []int{0, 1, 1, 0}, 2},
+			{resourceUpdated("test://b"), []int{0}, 0}, // nobody's
+		} {
+			for _, i := range test.on {
+				_ = streams[i].Send(test.change)
+			}
+			for range test.want {
+				if got := h.next(); got != test.change {
+					t.Errorf("the host got %s, want %s", got, test.change)
+				}
+			}
+		}
+		h.send(listTools("2"))
+		wantResult(t, h, "2")
+		eventually(t, "the old stream is closed", func() bool { return s.Aborted(listens) == 1 })
+		_ = streams[1].Send(listChanged)
+		h.notification("notifications/tools/list_changed")
+		wantNothingMore(t, h)
+	})
+}
