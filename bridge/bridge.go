@@ -172,5 +172,5 @@ func (r *relay) leave() {
 	case <-ended:
 	case <-bound.C:
 	}
-	r.endpoint.client.CloseIdleConnections()
+	r.endpoint.closeIdleConnections()
 }
