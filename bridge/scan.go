@@ -141,14 +141,11 @@ func (s *scanner) string() bool {
 		case c == '"':
 			s.i = i + 1
 			return true
-		case c == '\\':
-			n := escape(b[i:])
-			if n == 0 {
-				s.i = i
-				return false
-			}
-			i += n
-		case c < ' ':
+		case c == '\\' && i+1 < len(b) && shortEscapes[b[i+1]]:
+			i += 2
+		case c == '\\' && isUnicodeEscape(b[i:]):
+			i += 6
+		case c == '\\', c < ' ':
 			s.i = i
 			return false
 		default:
@@ -161,30 +158,26 @@ func (s *scanner) string() bool {
 // backslash or a control character, and 0 when there is none.
 func special(w uint64) uint64 {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	quote, slash := w^(ones*'"'), w^(ones*'\\')
-	return ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+	// To flip one bit takes a quote down to where the control characters begin, and leaves those
+	// below it.
+	const flip = '"' ^ ' '
+	return ((w ^ (ones * flip) - ones*(' '+1)) | (w ^ (ones * '\\') - ones)) &^ w & highs
 }
 
-// escape returns the length of the escape sequence at the start of b, 0 if it is none.
-func escape(b []byte) int {
-	if len(b) < 2 {
-		return 0
+// shortEscapes are the characters that make an escape sequence with the backslash before them.
+var shortEscapes = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
+
+// isUnicodeEscape tells whether b begins with \u and four hexadecimal digits.
+func isUnicodeEscape(b []byte) bool {
+	if len(b) < 6 || b[1] != 'u' {
+		return false
 	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if len(b) < 6 {
-			return 0
+	for _, c := range b[2:6] {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
 		}
-		for _, c := range b[2:6] {
-			if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
-				return 0
-			}
-		}
-		return 6
 	}
-	return 0
+	return true
 }
 
 func (s *scanner) number() bool {
