@@ -226,6 +226,7 @@ func (s *streamable) pump(ctx context.Context, body io.Reader, at *position, via
 	memory := s.r.memory.claim()
 	defer memory.release()
 	events := newEventReader(ctx, body, s.r.cfg.MaxMessage, memory)
+	defer events.close()
 	events.id, events.retry = at.id, at.retry
 	at.unfinished = nil
 	var linger *time.Timer
