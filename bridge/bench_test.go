@@ -24,7 +24,7 @@ func BenchmarkRequestHeaders(b *testing.B) {
 	sess := &session{id: "0123456789abcdef", version: "2025-11-25"}
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := r.endpoint.newRequest(b.Context(), http.MethodPost, r.endpoint.at.Load(), []byte(smallCall), sess.header(typeJSON+", "+typeEvents, typeJSON)); err != nil {
+		if _, err := r.endpoint.newRequest(b.Context(), http.MethodPost, r.endpoint.at.Load(), []byte(smallCall), sess.postHeader()); err != nil {
 			b.Fatal(err)
 		}
 	}

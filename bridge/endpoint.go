@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptrace"
 	"net/url"
@@ -24,7 +25,8 @@ const maxRedirects = 5
 type endpoint struct {
 	transport http.RoundTripper
 	jar       http.CookieJar // nil if cookies are not kept
-	header    http.Header    // the user's
+	header    http.Header    // the user's, without Host
+	host      string         // the user's, "" without one
 	secrets   *secrets
 	at        atomic.Pointer[url.URL]
 }
@@ -39,10 +41,11 @@ func newEndpoint(cfg *Config) (*endpoint, error) {
 		return nil, fmt.Errorf("parsing the server's URL: %w", wrapped.Err) // without the URL
 	}
 	header := cfg.Header.Clone()
-	for _, name := range []string{"Accept", "Content-Type", "Content-Length", mcp.HeaderSessionID, mcp.HeaderProtocolVersion, mcp.HeaderLastEventID} {
+	host := header.Get("Host")
+	for _, name := range []string{"Host", "Accept", "Content-Type", "Content-Length", mcp.HeaderSessionID, mcp.HeaderProtocolVersion, mcp.HeaderLastEventID} {
 		header.Del(name) // the protocol's own, also where it wants none
 	}
-	e := &endpoint{transport: http.DefaultTransport, header: header, secrets: newSecrets(cfg.Header, at)}
+	e := &endpoint{transport: http.DefaultTransport, header: header, host: host, secrets: newSecrets(cfg.Header, at)}
 	if c := cfg.HTTPClient; c != nil {
 		e.transport, e.jar = cmp.Or(c.Transport, e.transport), c.Jar
 	}
@@ -108,16 +111,11 @@ func (e *endpoint) newRequest(ctx context.Context, method string, at *url.URL, b
 		return nil, err
 	}
 	req.URL, req.Host = at, at.Host
-	req.Header = make(http.Header, len(e.header)+len(header))
-	for name, values := range e.header {
-		if name == "Host" {
-			req.Host = values[0]
-		} else {
-			req.Header[name] = values
-		}
-	}
-	for name, values := range header {
-		req.Header[name] = values
+	req.Header = make(http.Header, len(e.header)+len(header)+1)
+	maps.Copy(req.Header, e.header)
+	maps.Copy(req.Header, header)
+	if e.host != "" {
+		req.Host = e.host
 	}
 	return req, nil
 }

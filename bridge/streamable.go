@@ -120,7 +120,7 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 	if sess.stream != nil {
 		broken = sess.broken()
 	}
-	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
+	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.postHeader(), sent)
 	if err != nil {
 		if reach, ok := errors.AsType[*reachError](err); ok && c.sent.Load() {
 			return &lostError{URL: reach.URL, cause: reach.cause, early: true}
@@ -264,7 +264,7 @@ func (s *streamable) sendOnce(ctx context.Context, m *message, sent sentFunc) er
 
 // sendIn posts a notification or a response. Any 2xx settles it (spec 2.06).
 func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent sentFunc) error {
-	resp, err := s.ep.do(ctx, http.MethodPost, nil, m.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
+	resp, err := s.ep.do(ctx, http.MethodPost, nil, m.raw, sess.postHeader(), sent)
 	if err != nil {
 		return err
 	}
