@@ -79,6 +79,7 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
+	giveHeapRoom()
 	cfg := bridge.Config{
 		URL:             o.url,
 		Transport:       o.transport,
