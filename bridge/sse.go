@@ -351,13 +351,26 @@ func (e *eventReader) room() error {
 	buf := e.buf
 	if used := e.end - keep; used > len(buf)/2 {
 		size := 2 * len(buf)
-		if len(buf) >= 16*readBuffer {
+		switch {
+		case cap(buf) > len(buf): // it is reserved
+			size = min(len(buf)+claimStep, cap(buf))
+		case len(buf) >= longMessage:
 			size = len(buf) + len(buf)/2
 		}
 		if err := e.claim.grow(e.ctx, int64(size)); err != nil {
 			return err
 		}
-		buf = make([]byte, size)
+		if size <= cap(buf) {
+			e.buf = buf[:size]
+			return nil
+		}
+		if size > longMessage {
+			buf = e.claim.reserve(min(e.limit, mostReserved) + 2*readBuffer)
+		}
+		if cap(buf) < size {
+			buf = make([]byte, size)
+		}
+		buf = buf[:size]
 	}
 	copy(buf, e.buf[keep:e.end])
 	e.buf = buf

@@ -305,7 +305,13 @@ func readBody(ctx context.Context, resp *http.Response, limit int64, c *claim) (
 	if size < 0 {
 		size = 4 << 10
 	}
-	body := make([]byte, 0, size+1)
+	var body []byte
+	if size > longMessage {
+		body = c.reserve(size + 1)
+	}
+	if body == nil {
+		body = make([]byte, 0, size+1)
+	}
 	for claimed := readBuffer; ; {
 		if len(body) >= claimed { // little by little, as the host may stop reading meanwhile
 			claimed += claimStep
@@ -323,7 +329,14 @@ func readBody(ctx context.Context, resp *http.Response, limit int64, c *claim) (
 		case int64(len(body)) > limit:
 			return nil, &tooLongError{0, limit}
 		case len(body) == cap(body):
-			body = append(make([]byte, 0, 2*len(body)), body...)
+			var more []byte
+			if len(body) >= longMessage {
+				more = c.reserve(min(limit, mostReserved) + readBuffer)
+			}
+			if more == nil {
+				more = make([]byte, 0, 2*len(body))
+			}
+			body = append(more, body...)
 		}
 	}
 }
