@@ -25,7 +25,7 @@ func TestLongMessageOutsideTheHeap(t *testing.T) {
 	}
 	readAll := func(length int64) func(*claim) ([]byte, error) {
 		return func(c *claim) ([]byte, error) {
-			return readBody(t.Context(), &http.Response{ContentLength: length, Body: io.NopCloser(text())}, 2*size, c)
+			return readWhole(t, &http.Response{ContentLength: length, Body: io.NopCloser(text())}, 2*size, c)
 		}
 	}
 	for name, read := range map[string]func(*claim) ([]byte, error){
@@ -72,9 +72,21 @@ func TestReserveOnce(t *testing.T) {
 		t.Errorf("got room for %d bytes", cap(first))
 	}
 	for _, none := range []*claim{nil, c} {
-		body, err := readBody(t.Context(), &http.Response{ContentLength: 2 * longMessage, Body: io.NopCloser(io.LimitReader(&repeat{text: "x"}, 2*longMessage))}, 4*longMessage, none)
+		body, err := readWhole(t, &http.Response{ContentLength: 2 * longMessage, Body: io.NopCloser(io.LimitReader(&repeat{text: "x"}, 2*longMessage))}, 4*longMessage, none)
 		if err != nil || len(body) != 2*longMessage {
 			t.Errorf("got %d bytes and the error %v", len(body), fmt.Sprint(err))
 		}
 	}
+}
+
+// readWhole reads a body.
+func readWhole(t *testing.T, resp *http.Response, limit int64, c *claim) ([]byte, error) {
+	r := newBodyReader(t.Context(), resp, limit, c)
+	for r.err == nil {
+		r.more(nil)
+	}
+	if r.err == io.EOF {
+		return r.body, nil
+	}
+	return r.body, r.err
 }

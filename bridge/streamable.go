@@ -29,9 +29,6 @@ const (
 	// repeatDelay is how long to wait before a request that met a network error is sent again.
 	repeatDelay = 200 * time.Millisecond
 
-	// claimStep is how many bytes of a long body are claimed of the memory at a time.
-	claimStep = 256 << 10
-
 	// maxResends is how often a notification or a response is sent again, each time after twice
 	// the delay.
 	maxResends = 5
@@ -144,8 +141,9 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 	c.heard()
 	memory := s.r.memory.claim()
 	defer memory.release()
-	body, err := readBody(ctx, resp, s.r.cfg.MaxMessage, memory)
-	if err != nil {
+	body := newBodyReader(ctx, resp, s.r.cfg.MaxMessage, memory)
+	m, notJSON := body.message()
+	if err := body.err; err != io.EOF {
 		if _, tooLong := errors.AsType[*tooLongError](err); tooLong {
 			return err
 		}
@@ -154,15 +152,16 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 		}
 		return &lostError{URL: s.ep.String(), cause: err}
 	}
-	return s.read(resp, c, body)
+	return s.read(resp, c, m, notJSON)
 }
 
 // read takes a body that is no event stream. Whatever its content type says, it is the answer if
 // it holds one.
-func (s *streamable) read(resp *http.Response, c *call, body []byte) error {
+func (s *streamable) read(resp *http.Response, c *call, m *message, notJSON error) error {
+	body := m.raw
 	contentType := resp.Header.Get("Content-Type")
 	var reason string
-	switch err := s.r.deliver(body, c); {
+	switch err := s.r.deliverParsed(m, notJSON, c); {
 	case c.over():
 		return nil
 	case err == nil:
@@ -294,51 +293,6 @@ func (e *tooLongError) Error() string {
 		return fmt.Sprintf("the server's answer has more than %d bytes, the limit for one message", e.limit)
 	}
 	return fmt.Sprintf("the server's answer has %d bytes, the limit for one message is %d", e.size, e.limit)
-}
-
-// readBody reads a whole body, and leaves room for a line break behind it.
-func readBody(ctx context.Context, resp *http.Response, limit int64, c *claim) ([]byte, error) {
-	size := resp.ContentLength
-	if size > limit {
-		return nil, &tooLongError{size, limit}
-	}
-	if size < 0 {
-		size = 4 << 10
-	}
-	var body []byte
-	if size > longMessage {
-		body = c.reserve(size + 1)
-	}
-	if body == nil {
-		body = make([]byte, 0, size+1)
-	}
-	for claimed := readBuffer; ; {
-		if len(body) >= claimed { // little by little, as the host may stop reading meanwhile
-			claimed += claimStep
-			if err := c.grow(ctx, int64(claimed)); err != nil {
-				return nil, err
-			}
-		}
-		n, err := resp.Body.Read(body[len(body):min(cap(body), claimed)])
-		body = body[:len(body)+n]
-		switch {
-		case err == io.EOF:
-			return body, nil
-		case err != nil:
-			return nil, err
-		case int64(len(body)) > limit:
-			return nil, &tooLongError{0, limit}
-		case len(body) == cap(body):
-			var more []byte
-			if len(body) >= longMessage {
-				more = c.reserve(min(limit, mostReserved) + readBuffer)
-			}
-			if more == nil {
-				more = make([]byte, 0, 2*len(body))
-			}
-			body = append(more, body...)
-		}
-	}
 }
 
 // sleep waits, and returns false when ctx is done first.
