@@ -33,7 +33,9 @@
 // # Memory
 //
 // Whoever reads from the server also writes to the host, and waits until that is done. So a host
-// that reads slowly slows the server down; long messages that come side by side share a budget.
+// that reads slowly slows the server down; long messages that come side by side share a budget. What
+// the server sent is gone once it was delivered, memory and all: whoever needs a part of it for longer
+// makes a copy.
 //
 // # Servers
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 
 	"mcp-bridge/bridge"
 
@@ -79,7 +80,7 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
-	giveHeapRoom()
+	defer runtime.KeepAlive(newHeapBallast())
 	cfg := bridge.Config{
 		URL:             o.url,
 		Transport:       o.transport,
