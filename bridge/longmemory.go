@@ -21,6 +21,13 @@ func (c *claim) reserve(size int64) []byte {
 	return c.mapped[:0]
 }
 
+// abandon leaves what was reserved to a Read that is still under way, for good.
+func (c *claim) abandon() {
+	if c != nil {
+		c.mapped = nil
+	}
+}
+
 // unmap gives back what reserve returned.
 func (c *claim) unmap() {
 	if c.mapped != nil {

@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"strings"
 	"testing"
+	"testing/synctest"
 )
 
 // A long message does not go through Go's heap, whether its size is known or not, and arrives whole.
@@ -77,6 +78,31 @@ func TestReserveOnce(t *testing.T) {
 			t.Errorf("got %d bytes and the error %v", len(body), fmt.Sprint(err))
 		}
 	}
+}
+
+// A stream that is left while a Read of it is under way keeps the memory that this may write to.
+func TestLeaveDuringRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c := newBudget(memoryForLongMessages).claim()
+		memory := c.reserve(longMessage)
+		pr, pw := io.Pipe()
+		r := newEventReader(t.Context(), pr, longMessage, c)
+		if memory != nil {
+			r.buf = memory[:readBuffer]
+		}
+		buf := r.buf
+		go func() { _, _ = io.WriteString(pw, "data: 1\n") }() // ends when that is read
+		if ev, err := r.next(); err != nil || string(ev.data) != "1" || r.reading == nil {
+			t.Fatalf("got %q and the error %v; reading: %v", ev.data, err, r.reading != nil)
+		}
+		done := r.reading
+		r.close()
+		c.release()
+		_, _ = io.WriteString(pw, "data: 2\n")
+		if got := <-done; !bytes.Contains(buf, []byte("data: 2")) {
+			t.Errorf("read %d bytes elsewhere", got.n)
+		}
+	})
 }
 
 // readWhole reads a body.

@@ -77,10 +77,13 @@ var eventBuffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
 
 // close gives the buffer back. What next has returned is not valid any more.
 func (e *eventReader) close() {
-	if e.reading == nil && len(e.buf) == readBuffer {
+	switch {
+	case e.reading != nil: // and may write to it still
+		e.claim.abandon()
+	case len(e.buf) == readBuffer:
 		eventBuffers.Put((*[readBuffer]byte)(e.buf))
-		e.buf = nil
 	}
+	e.buf = nil
 }
 
 // next returns the next event that has data. The error is io.EOF at a clean end,
