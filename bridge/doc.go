@@ -5,16 +5,16 @@
 // deliver a message: whether it is a request, a notification or a response, its id and method,
 // and the little that HTTP headers repeat.
 //
-//	       host                          bridge                                server
+//	host                          bridge                                server
 //
-//	       stdin ──▶ lines ──▶ front ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
-//	                                     │  ▲              └──▶ lane: POST, one after the other ──▶
-//	                                     │  │
-//	                           calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
-//	          (who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
-//	                                             ▼        └── GET stream ◀───────────────────────
-//	       stdout ◀───────────────────────── output
-//	                                 (one message, one Write)
+//	stdin ──▶ lines ──▶ front ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
+//	                              │  ▲              └──▶ lane: POST, one after the other ──▶
+//	                              │  │
+//	                    calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
+//	   (who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
+//	                                      ▼        └── GET stream ◀───────────────────────
+//	stdout ◀───────────────────────── output
+//	                          (one message, one Write)
 //
 // # Answers
 //
@@ -33,7 +33,9 @@
 // # Memory
 //
 // Whoever reads from the server also writes to the host, and waits until that is done. So a host
-// that reads slowly slows the server down; long messages that come side by side share a budget.
+// that reads slowly slows the server down; long messages that come side by side share a budget. What
+// the server sent is gone once it was delivered, memory and all: whoever needs a part of it for longer
+// makes a copy.
 //
 // # Servers
 //

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -18,6 +19,8 @@ import (
 type session struct {
 	id, version string
 	*stream
+
+	post atomic.Pointer[http.Header] // what postHeader returns, nil before the first time
 }
 
 // A renewal is one attempt to replace a session that the server forgot.
@@ -40,6 +43,16 @@ func (s *session) header(accept, contentType string) http.Header {
 	if s.version != "" {
 		h[mcp.HeaderProtocolVersion] = []string{s.version}
 	}
+	return h
+}
+
+// postHeader returns the headers of a POST. They are made once, and must not be changed.
+func (s *session) postHeader() http.Header {
+	if h := s.post.Load(); h != nil {
+		return *h
+	}
+	h := s.header(typeJSON+", "+typeEvents, typeJSON)
+	s.post.Store(&h)
 	return h
 }
 

@@ -15,6 +15,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -51,7 +52,7 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 	}
 	if !o.disableCookies {
 		// Load balancers keep a client on one server by a cookie.
-		client.Jar, _ = cookiejar.New(nil) // has no error to return
+		client.Jar = &cookieJar{}
 	}
 	return client
 }
@@ -87,6 +88,30 @@ func (o *options) tlsConfig() *tls.Config {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.clientCert, nil }
 	}
 	return cfg
+}
+
+// A cookieJar is a jar that costs nothing as long as no cookie was set, as few servers set one: to
+// find out that there is none for a URL takes net/http's longer than much else about a request.
+type cookieJar struct {
+	once sync.Once
+	jar  atomic.Pointer[cookiejar.Jar]
+}
+
+// Cookies returns the cookies for a request.
+func (j *cookieJar) Cookies(u *url.URL) []*http.Cookie {
+	if jar := j.jar.Load(); jar != nil {
+		return jar.Cookies(u)
+	}
+	return nil
+}
+
+// SetCookies keeps the cookies of a response.
+func (j *cookieJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	j.once.Do(func() {
+		jar, _ := cookiejar.New(nil) // has no error to return
+		j.jar.Store(jar)
+	})
+	j.jar.Load().SetCookies(u, cookies)
 }
 
 // addCAFile adds the certificates in the named PEM file to those that are trusted.

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
@@ -126,6 +127,7 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
+	defer runtime.KeepAlive(newHeapBallast())
 	cfg, done, err := o.connection(log)
 	if err != nil {
 		return err
