@@ -142,7 +142,7 @@ func TestEarly_Refused(t *testing.T) {
 		p.refuses.Store(true)
 		close(p.done)
 		wantFailure(t, h, "2", "the user said no")
-		if got := string(h.answer("3")); !strings.Contains(got, `"isError":true`) || !strings.Contains(got, "the user said no") {
+		if got := string(h.answerOf(t, "3")); !strings.Contains(got, `"isError":true`) || !strings.Contains(got, "the user said no") {
 			t.Errorf("the tool says %s", got)
 		}
 		h.send(callEcho("4"))
