@@ -5,16 +5,16 @@
 // deliver a message: whether it is a request, a notification or a response, its id and method,
 // and the little that HTTP headers repeat.
 //
-//	       host                          bridge                                server
+//	host                          bridge                                server
 //
-//	       stdin ──▶ lines ──▶ front ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
-//	                                     │  ▲              └──▶ lane: POST, one after the other ──▶
-//	                                     │  │
-//	                           calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
-//	          (who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
-//	                                             ▼        └── GET stream ◀───────────────────────
-//	       stdout ◀───────────────────────── output
-//	                                 (one message, one Write)
+//	stdin ──▶ lines ──▶ front ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
+//	                              │  ▲              └──▶ lane: POST, one after the other ──▶
+//	                              │  │
+//	                    calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
+//	   (who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
+//	                                      ▼        └── GET stream ◀───────────────────────
+//	stdout ◀───────────────────────── output
+//	                          (one message, one Write)
 //
 // # Answers
 //

@@ -165,6 +165,7 @@ func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFun
 			return answer, err
 		}
 		if _, changed := t.server.probe(ctx, t.withMeta(object{}), nil); changed != nil {
+			t.r.log.Debug("the server does not speak the revision any more", "error", err)
 			return answer, nil // spec 6.73
 		}
 	}
