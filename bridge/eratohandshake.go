@@ -22,8 +22,8 @@ type toHandshake struct {
 	mu      sync.Mutex
 	links   []*link
 	parked  map[string]*upcall // by requestState
-	listens map[*call]*subscriber
-	telling sync.Mutex // held while changes are told, and while a listen request is agreed to
+	listens []*subscriber      // in the order they came
+	telling sync.Mutex         // held while changes are told, and while a listen request is agreed to
 }
 
 func newToHandshake(r *relay) *toHandshake {
@@ -31,7 +31,7 @@ func newToHandshake(r *relay) *toHandshake {
 	if slices.Contains(legacyVersions, r.cfg.ProtocolVersion) {
 		version = r.cfg.ProtocolVersion
 	}
-	return &toHandshake{r: r, version: version, parked: make(map[string]*upcall), listens: make(map[*call]*subscriber)}
+	return &toHandshake{r: r, version: version, parked: make(map[string]*upcall)}
 }
 
 // hostMeta is what a request says of the host that makes it (spec 5.01).

@@ -165,7 +165,8 @@ func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFun
 			return answer, err
 		}
 		if _, changed := t.server.probe(ctx, t.withMeta(object{}), nil); changed != nil {
-			return answer, nil // spec 6.73
+			t.r.log.Debug("the server does not speak the revision any more", "error", changed)
+			return answer, nil //nolint:nilerr // the server's answer is what tells (spec 6.73)
 		}
 	}
 }

@@ -114,7 +114,11 @@ func (s *streamable) established(c *call, version string) {
 // attempt does not depend on any one of them: it goes on when the first one leaves.
 func (s *streamable) renew(ctx context.Context, lost *session) error {
 	s.mu.Lock()
-	if s.current.Load() != lost {
+	switch {
+	case s.closed: // it was ended, not forgotten
+		s.mu.Unlock()
+		return errStopped
+	case s.current.Load() != lost:
 		s.mu.Unlock()
 		return nil
 	}
@@ -163,8 +167,17 @@ func (s *streamable) replace(lost *session) error {
 		}
 		return err
 	}
-	s.r.epoch.Add(1)
-	s.current.Store(fresh)
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.r.epoch.Add(1)
+		s.current.Store(fresh)
+	}
+	s.mu.Unlock()
+	if closed {
+		s.end(s.r.ctx, fresh)
+		return errStopped
+	}
 	lost.stop() // a server may hold the stream of a session open that it has forgotten
 	return nil
 }

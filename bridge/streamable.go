@@ -43,6 +43,7 @@ type streamable struct {
 
 	mu      sync.Mutex
 	renewal *renewal // under way, or the last one
+	closed  bool     // no session is asked for any more
 }
 
 func newStreamable(r *relay, ep *endpoint) *streamable {
@@ -295,6 +296,9 @@ func lingerOn(c *call) bool {
 func (s *streamable) reopen(bool) { s.current.Load().interrupt() }
 
 func (s *streamable) close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.end(ctx, s.current.Load())
 }
 
