@@ -329,7 +329,7 @@ func outputFault(p []byte) string {
 func checkLeak(t testing.TB, number string) {
 	t.Helper()
 	var left []string
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if left = bridgeGoroutines(number); len(left) == 0 {
 			return
 		}
