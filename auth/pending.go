@@ -78,7 +78,7 @@ func (t *Transport) resumable(d *discovery, scopes []string) *pendingSignIn {
 		if p.DeviceCode == "" || p.Interval <= 0 {
 			return nil
 		}
-	} else if p.State == "" || p.Verifier == "" || p.Page != t.authorizationURL(client, d, p.Scopes, p.State, p.Verifier) {
+	} else if p.State == "" || p.Page != t.authorizationURL(client, d, p.Scopes, p.State, p.Verifier) {
 		return nil // it asks for something else, or for the same somewhere else
 	}
 	t.cfg.Log.Info("going on with the sign-in that another process has left")

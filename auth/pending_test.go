@@ -237,12 +237,16 @@ func TestKilledSignInIsNotResumed(t *testing.T) {
 		"corrupt":             {edit: func(map[string]any) any { return "secret-?" }},
 		"empty":               {edit: func(map[string]any) any { return map[string]any{} }},
 		"without a client":    {edit: set("client", nil)},
-		"without a state":     {edit: set("state", "")},
-		"without a verifier":  {edit: set("verifier", "")},
-		"another verifier":    {edit: set("verifier", "secret-verifier")},
-		"another page":        {edit: set("page", "https://evil.example/authorize")},
-		"another issuer":      {edit: set("issuer", "https://evil.example")},
-		"another resource":    {edit: set("resource", "https://evil.example/mcp")},
+		"without a state": {edit: func(p map[string]any) any {
+			p["page"] = strings.Replace(p["page"].(string), "&state="+p["state"].(string), "", 1)
+			p["state"] = ""
+			return p
+		}},
+		"without a verifier": {edit: set("verifier", "")},
+		"another verifier":   {edit: set("verifier", "secret-verifier")},
+		"another page":       {edit: set("page", "https://evil.example/authorize")},
+		"another issuer":     {edit: set("issuer", "https://evil.example")},
+		"another resource":   {edit: set("resource", "https://evil.example/mcp")},
 		"another client": {edit: func(p map[string]any) any {
 			p["client"].(map[string]any)["id"] = "somebody else"
 			return p
@@ -371,6 +375,28 @@ func TestKilledSignInOfAConfiguredClient(t *testing.T) {
 	f.wantLogin()
 }
 
+// The configured client takes any callback, but the answer to the old sign-in comes to the old one.
+func TestKilledSignInOfAConfiguredClientElsewhere(t *testing.T) {
+	t.Parallel()
+	for name, change := range map[string]func(*auth.Config){
+		"path": func(c *auth.Config) { c.CallbackPath = "/elsewhere" },
+		"port": func(c *auth.Config) { c.CallbackPort = freePort(t) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, func(c *authtest.Config) { c.Clients = []authtest.Client{{ID: "known"}} }, func(c *auth.Config) { c.ClientID = "known" })
+			page := f.abandon(nil)
+			f.again(change)
+			f.mustCall()
+			if opened := f.browser.Opened(); len(opened) != 1 || opened[0] == page {
+				t.Errorf("opened %q after %s", opened, page)
+			}
+			f.wantCounts(0, 1, 1)
+			f.wantLogin()
+		})
+	}
+}
+
 // resume makes a call that goes on with the sign-in at a page, and ends it.
 func (f *fixture) resume(page string) {
 	f.t.Helper()
@@ -417,6 +443,36 @@ func TestKilledStepUp(t *testing.T) {
 	if rec := f.record(); rec.Scope != "a b" || rec.Pending != nil {
 		t.Errorf("the record is %+v", rec)
 	}
+}
+
+// One that nobody goes on with does not stay for ever.
+func TestKilledStepUpIsForgotten(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(c *authtest.Config) { c.ChallengeScope = "a" }, nil)
+	f.signIn()
+	f.as.Set(func(c *authtest.Config) { c.ToolScopes = map[string]string{"echo": "b"} })
+	f.abandon(func(p map[string]any) any { p["began"] = time.Now().Add(-time.Hour); return p })
+	f.as.Set(func(c *authtest.Config) { c.ToolScopes = nil })
+	f.expire()
+	f.mustCall()
+	f.wantTokenCalls(1, 1, 1)
+	f.wantLogin()
+}
+
+// The next process finds out, at a refresh, that the client is forgotten: so is its sign-in.
+func TestKilledStepUpOfAForgottenClient(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(c *authtest.Config) { c.ChallengeScope = "a" }, nil)
+	f.signIn()
+	f.as.Set(func(c *authtest.Config) { c.ToolScopes = map[string]string{"echo": "b"} })
+	f.abandon(nil)
+	f.as.Set(func(c *authtest.Config) { c.ToolScopes, c.ChallengeScope = nil, "a b" })
+	f.expire()
+	f.as.ForgetClients()
+	f.as.RevokeAll()
+	f.mustCall()
+	f.wantCounts(2, 2, 2)
+	f.wantLogin()
 }
 
 // The server has refused offline_access before the kill; it is not asked for it again.
@@ -581,7 +637,7 @@ func TestKilledSignInByDeviceIsReplaced(t *testing.T) {
 	}
 }
 
-// So is one of a client that the server has forgotten, and the client with it.
+// One of a client that the server has forgotten is replaced, and the client with it.
 func TestKilledSignInByDeviceOfAForgottenClient(t *testing.T) {
 	t.Parallel()
 	inFakeTime(t, nil, byDevice, func(f *fixture) {
@@ -591,6 +647,26 @@ func TestKilledSignInByDeviceOfAForgottenClient(t *testing.T) {
 		f.mustCall()
 		if n := f.as.Registrations(); n != 2 {
 			f.t.Errorf("%d registrations, want 2\n%s", n, f.story())
+		}
+		f.wantLogin()
+	})
+}
+
+// Nor is one for another client than the server takes now.
+func TestKilledSignInByDeviceOfAnotherClient(t *testing.T) {
+	t.Parallel()
+	const document = "https://app.example/client.json"
+	inFakeTime(t, func(c *authtest.Config) {
+		c.Clients = []authtest.Client{{ID: document}}
+		c.Metadata = authtest.Edit{"client_id_metadata_document_supported": false}
+	}, func(c *auth.Config) { c.DeviceCode, c.ClientMetadataURL = true, document }, func(f *fixture) {
+		f.abandonDevice(nil)
+		f.as.Set(func(c *authtest.Config) {
+			c.AutoApprove, c.Metadata = true, authtest.Edit{"client_id_metadata_document_supported": true}
+		})
+		f.mustCall()
+		if n := f.polls(); n != 1 || f.last("POST /token urn:ietf:params:oauth:grant-type:device_code").Get("client_id") != document {
+			f.t.Errorf("%d looks\n%s", n, f.story())
 		}
 		f.wantLogin()
 	})
