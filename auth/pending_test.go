@@ -430,6 +430,37 @@ func TestKilledSignInTellsNoSecrets(t *testing.T) {
 	w.wantNoSecrets()
 }
 
+// Where logins are sealed, so is what a sign-in waits with. Not parallel, as the keychain is for all.
+func TestKilledSignInIsSealed(t *testing.T) {
+	newKeychain(t)
+	f := setup(t, nil, nil)
+	opened, result := make(chan string, 1), make(chan error, 1)
+	start := func(open func(string) error) {
+		f.again(func(c *auth.Config) {
+			c.Open = open
+			c.Storage = &auth.FileStorage{Dir: f.dir, Identity: c.Identity(), Sealing: auth.SealAlways, Log: c.Log}
+		})
+	}
+	start(func(page string) error { opened <- page; return nil })
+	go func() { result <- f.call() }() // ends with the Transport
+	page := soon(t, opened, "the page")
+	path := f.files(".json")[0]
+	text := readFile(t, path)
+	if !strings.Contains(text, `"sealed"`) || strings.Contains(text, "pending") || strings.Contains(text, "verifier") {
+		t.Errorf("while it waits there is %s", text)
+	}
+	f.transport.Close()
+	wantError(t, soon(t, result, "the end of the sign-in"))
+	writeFile(t, path, text)
+	f.mu.Lock()
+	f.events = nil
+	f.mu.Unlock()
+	start(f.browser.Open)
+	f.resume(page)
+	f.wantCounts(1, 0, 1)
+	f.wantSealed(true)
+}
+
 // A step-up that is killed costs neither the token in use, nor the user another tab.
 func TestKilledStepUp(t *testing.T) {
 	t.Parallel()

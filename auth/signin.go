@@ -41,6 +41,7 @@ func (t *Transport) signIn(ctx context.Context, rec *Record, n need, d *discover
 	} else if n.explicit {
 		left.openAfter = 0 // whoever asks for it now wants to see it
 	}
+	cb.successURL = t.cfg.SuccessURL
 	signed, err := t.trySignIn(ctx, cb, left, rec, n.challenge, d, replacing)
 	cb.finish(err)
 	return signed, err

@@ -62,12 +62,13 @@ func (s *early) request(ctx context.Context, c *call, sent sentFunc) error {
 		return s.initialize(ctx, c, sent)
 	}
 	signIn := c.is(mcp.MethodToolsCall) && readObject(c.params).text("name") == SignInTool
-	if s.now() == through && !(signIn && s.told != nil) {
+	if s.now() == through && !(signIn && s.toldHost()) {
 		return s.server.request(ctx, c, sent)
 	}
 	sent(true) // the order of what follows begins anew when the server is there
 	c.heard()
 	if result := s.meanwhile(c); result != nil {
+		c.revise = nil // these are not the server's tools
 		return s.r.deliver(rawResult(c.id, result.raw()), c)
 	}
 	if err := s.wait(ctx, signIn); err != nil {
@@ -82,6 +83,13 @@ func (s *early) request(ctx context.Context, c *call, sent sentFunc) error {
 	}
 	c.sent.Store(false)
 	return s.server.request(ctx, c, func(written bool) { c.sent.Store(written) })
+}
+
+// toldHost tells whether the host got its answer to initialize from here.
+func (s *early) toldHost() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.told != nil
 }
 
 func (s *early) now() earlyState {
@@ -197,7 +205,7 @@ func (s *early) says(hello *message, pending Pending) (object, bool) {
 	const all = `{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"listChanged":true},"logging":{}}`
 	return object{{"protocolVersion", quote(version)}, {"capabilities", []byte(all)},
 		{"serverInfo", object{{"name", quote(s.r.endpoint.at.Load().Hostname())}, {"version", []byte(`""`)}}.raw()},
-		{"instructions", quote(s.advice(pending) + " The tool " + SignInTool + " waits for that.")}}, false
+		{"instructions", quote("The tool " + SignInTool + " waits until the server is there. " + s.advice(pending))}}, false
 }
 
 // advice says what the user is to do.
@@ -236,7 +244,7 @@ func (s *early) meanwhile(c *call) object {
 		if result := empty("tools", "tools"); result != nil {
 			pending := cmp.Or(s.pending(), new(Pending))
 			tool := object{{"name", quote(SignInTool)}, {"title", quote("Sign in")},
-				{"description", quote(s.advice(*pending) + " Call this tool to wait until it is done.")},
+				{"description", quote("Waits until the server is there. " + s.advice(*pending))},
 				{"inputSchema", []byte(`{"type":"object","properties":{}}`)}}
 			return result.with("tools", array([][]byte{tool.raw()}))
 		}
@@ -247,6 +255,10 @@ func (s *early) meanwhile(c *call) object {
 // wait waits until the server is there. After a failure, the one who asks to sign in begins another attempt.
 func (s *early) wait(ctx context.Context, again bool) error {
 	s.mu.Lock()
+	if s.state == through {
+		s.mu.Unlock()
+		return nil
+	}
 	if s.state == stranded && (again || s.r.cfg.OfflineStart) {
 		s.begin()
 	}
