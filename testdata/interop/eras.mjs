@@ -1,4 +1,4 @@
-// Holds sessions of hosts of every era with servers of every era, through mcp-bridge.
+// Holds sessions of hosts of every era with servers of every era, through mcp-bridge, with and without sign-in.
 //   node eras.mjs PATH_TO_MCP_BRIDGE [WORD...]   only pairs that have all these words in their name
 //   node eras.mjs --direct                       the pairs that need no bridge
 import assert from 'node:assert/strict';
@@ -6,11 +6,11 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import './lib/children.mjs';
-import { endBridge } from './lib/bridged.mjs';
 import { Report } from './lib/report.mjs';
 import { startServer } from './lib/server.mjs';
-import { BridgeTransport } from './lib/transports.mjs';
+import { table } from './lib/table.mjs';
 import { everything } from './eras/everything.mjs';
+import { SIGN_IN, behindSignIn } from './eras/gate.mjs';
 import { HOSTS } from './eras/hosts.mjs';
 import { scenario } from './eras/scenario.mjs';
 import { SERVERS, build, start } from './eras/servers.mjs';
@@ -26,7 +26,7 @@ if (!program) {
 }
 const bridge = program === '--direct' ? undefined : path.resolve(program);
 
-const report = new Report();
+const report = new Report({ quiet: true });
 function giveUp(why) {
   report.check('the run itself', why.split('\n'));
   process.exit(report.end());
@@ -37,16 +37,32 @@ for (const event of ['uncaughtException', 'unhandledRejection']) process.on(even
 const home = fs.mkdtempSync(path.join(os.tmpdir(), 'interop-'));
 process.on('exit', () => fs.rmSync(home, { recursive: true, force: true }));
 
-/** Every pair of a host and a server: what is done, and whether the two understand each other by themselves. */
+const EVERYTHING = { 'everything streamable': 'streamable', 'everything sse': 'sse' };
+const COLUMNS = [...Object.keys(SERVERS), ...Object.keys(EVERYTHING)];
+
+/** Pairs that are held again behind a sign-in: of one era, and of two. */
+const SIGNED_IN = [
+  ['SDK 1.x', 'go-sdk dual'],
+  ['SDK 1.x', 'SDK 2.x modern'],
+  ['SDK 2.x dual', 'mcp-go dual'],
+  ['SDK 2.x modern', 'everything streamable'],
+  ['go-sdk handshake', 'everything sse'],
+  ['go-sdk dual', 'SDK 2.x dual'],
+  ['mcp-go handshake', 'go-sdk modern'],
+  ['mcp-go dual', 'go-sdk handshake'],
+];
+
+/** What is done by a pair of a host and a server, and whether the two understand each other by themselves. */
+function pair(host, server, signIn = false) {
+  const { era, alone = [] } = HOSTS[host];
+  const name = `${host} / ${server}${signIn ? ', signed in' : ''}`;
+  if (server in EVERYTHING) return { name, host, server, signIn, steps: everything, native: alone.includes(server) };
+  return { name, host, server, signIn, steps: scenario, native: SERVERS[server].eras.includes(era) };
+}
+
 function* pairs() {
-  for (const [host, { era }] of Object.entries(HOSTS)) {
-    for (const [server, { eras }] of Object.entries(SERVERS)) {
-      yield { name: `${host} / ${server}`, host, server, steps: scenario, native: eras.includes(era) };
-    }
-    for (const server of ['streamable', 'sse']) {
-      yield { name: `${host} / everything ${server}`, host, server, steps: everything, native: era === 'handshake' && host !== 'SDK 2.x handshake' };
-    }
-  }
+  for (const host of Object.keys(HOSTS)) for (const server of COLUMNS) yield pair(host, server);
+  for (const [host, server] of SIGNED_IN) yield pair(host, server, true);
 }
 
 /** Does the steps over one transport. Returns what came of each, by its name. */
@@ -92,12 +108,12 @@ function judge(step, outcome) {
   }
 }
 
-const isEverything = (server) => !(server in SERVERS);
-const launch = (server) => (isEverything(server) ? startServer(server) : start(server, goserver));
+const launch = (server) => (server in EVERYTHING ? startServer(EVERYTHING[server]) : start(server, programs.server));
+const newHost = ({ host }) => HOSTS[host].make(programs);
 
 async function direct(pair) {
   const server = await launch(pair.server);
-  const host = HOSTS[pair.host].make();
+  const host = newHost(pair);
   const outcomes = await hold(pair, host, host.http(server.url));
   await host.close().catch(() => {});
   server.stop();
@@ -105,38 +121,60 @@ async function direct(pair) {
 }
 
 async function bridged(pair) {
-  const server = await launch(pair.server);
-  const host = HOSTS[pair.host].make();
-  const transport = new BridgeTransport(bridge, [server.url.href, ...(SERVERS[pair.server]?.args ?? [])], home);
+  const open = await launch(pair.server);
+  const server = pair.signIn ? await behindSignIn(open) : open;
+  const host = newHost(pair);
+  const logins = fs.mkdtempSync(path.join(home, 'logins-'));
+  const args = [server.url.href, ...(SERVERS[pair.server]?.args ?? []), ...(pair.signIn ? SIGN_IN : [])];
+  const transport = host.stdio(bridge, args, home, { MCP_BRIDGE_HOME: logins });
   const outcomes = await hold(pair, host, transport);
   const findings = [];
-  await endBridge(transport, isEverything(pair.server) ? server : {}, (what, complaints) => findings.push({ what, complaints }));
+  const check = (what, complaints) => findings.push({ what, complaints });
+  await host.end(transport, server, check);
+  if (pair.signIn) check('signs in once', server.signIns() === 1 ? undefined : [`the server saw ${server.signIns()}`]);
   await host.close().catch(() => {});
   server.stop();
-  return { outcomes, findings, said: transport.said };
+  return { outcomes, findings, said: host.said };
 }
+
+/** How many of a pair's checks there were, and how many failed. */
+const counts = new Map();
 
 async function run(pair) {
   // Where the two understand each other, what they can't do without a bridge they need not with one.
   const alone = pair.native ? await direct(pair) : undefined;
   const lacks = SERVERS[pair.server]?.lacks ?? [];
-  const judged = (step) => !lacks.includes(step.name) && (!alone || !judge(step, alone.get(step.name)));
-  if (!bridge) {
-    for (const step of [{ name: 'connect' }, ...pair.steps]) report.check(`${pair.name}: ${step.name}`, judge(step, alone.get(step.name)));
-    return;
-  }
-  const { outcomes, findings, said } = await bridged(pair);
-  const failedBefore = report.failed;
+  const judged = (step) => !bridge || (!lacks.includes(step.name) && (!alone || !judge(step, alone.get(step.name))));
+  const { outcomes, findings, said } = bridge ? await bridged(pair) : { outcomes: alone, findings: [], said: '' };
+  const count = { passed: 0, failed: 0 };
+  const check = (what, complaints) => {
+    count[complaints ? 'failed' : 'passed']++;
+    report.check(`${pair.name}: ${what}`, complaints);
+  };
   for (const step of [{ name: 'connect' }, ...pair.steps]) {
-    if (judged(step)) report.check(`${pair.name}: ${step.name}`, judge(step, outcomes.get(step.name)));
+    if (judged(step)) check(step.name, judge(step, outcomes.get(step.name)));
   }
-  for (const { what, complaints } of findings) report.check(`${pair.name}: ${what}`, complaints);
-  if (report.failed > failedBefore && said) console.log(`the bridge said on stderr:\n${said.slice(-2000).trimEnd()}`);
+  for (const { what, complaints } of findings) check(what, complaints);
+  counts.set(pair.name, count);
+  if (count.failed > 0 && said) console.log(`the bridge said on stderr:\n${said.slice(-2000).trimEnd()}`);
 }
 
-const goserver = build(home);
-const queue = [...pairs()].filter(({ name, native }) => words.every((word) => name.includes(word)) && (bridge || native));
-await Promise.all(Array.from({ length: AT_ONCE }, async () => {
-  for (let pair; (pair = queue.shift()); ) await run(pair);
-}));
+/** How many checks held, of how many. */
+function cell(host, server, signIn) {
+  const count = counts.get(pair(host, server, signIn).name);
+  if (!count) return '-';
+  const { passed, failed } = count;
+  return `${failed > 0 ? 'FAIL ' : ''}${passed}/${passed + failed}`;
+}
+
+const programs = build(home);
+const chosen = [...pairs()].filter(({ name, native, signIn }) => words.every((word) => name.includes(word)) && (bridge || (native && !signIn)));
+const queue = [...chosen];
+await Promise.all(
+  Array.from({ length: AT_ONCE }, async () => {
+    for (let pair; (pair = queue.shift()); ) await run(pair);
+  }),
+);
+console.log(`\nchecks that held, of hosts (down) with servers (across):\n${table(Object.keys(HOSTS), COLUMNS, (host, server) => cell(host, server))}`);
+console.log(`\nbehind a sign-in:\n${table(Object.keys(HOSTS), COLUMNS, (host, server) => cell(host, server, true))}\n`);
 process.exit(report.end());

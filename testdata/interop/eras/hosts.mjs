@@ -1,4 +1,4 @@
-// The hosts: the official clients of both lines, behind one small interface.
+// The hosts: the official clients of both lines, and those of two libraries for Go, behind one small interface.
 import { Client as Client1 } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as HTTP1 } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { SSEClientTransport as SSE1 } from '@modelcontextprotocol/sdk/client/sse.js';
@@ -11,6 +11,8 @@ import {
   ToolListChangedNotificationSchema,
 } from '@modelcontextprotocol/sdk/types.js';
 import { Client as Client2, StreamableHTTPClientTransport as HTTP2 } from '@modelcontextprotocol/client';
+import { GoHost } from './gohost.mjs';
+import { Host } from './host.mjs';
 
 const INFO = { name: 'mcp-bridge-interop', version: '1.0.0' };
 const CAPABILITIES = { roots: {}, sampling: {}, elicitation: { form: {}, url: {} } };
@@ -27,56 +29,6 @@ const elicited = ({ mode, message, requestedSchema }) => {
 const CHANGED = 'notifications/tools/list_changed';
 const UPDATED = 'notifications/resources/updated';
 const MESSAGE = 'notifications/message';
-
-class Host {
-  /** Notifications from the server, oldest first. */
-  heard = [];
-  /** Every message from the server, as it came: the clients let go of progress that comes with the result. */
-  wire = [];
-  #waiting = new Set();
-
-  note(notification) {
-    this.heard.push(notification);
-    for (const look of this.#waiting) look();
-  }
-
-  /** Resolves to the params of the first notification of this method. */
-  hear(method, ms = 8_000) {
-    return new Promise((resolve, reject) => {
-      const stop = () => {
-        clearTimeout(timer);
-        this.#waiting.delete(look);
-      };
-      const look = () => {
-        const found = this.heard.find((n) => n.method === method);
-        if (!found) return;
-        stop();
-        resolve(found.params ?? {});
-      };
-      const timer = setTimeout(() => {
-        stop();
-        reject(new Error(`no ${method} within ${ms} ms`));
-      }, ms);
-      this.#waiting.add(look);
-      look();
-    });
-  }
-
-  forget() {
-    this.heard = [];
-    this.wire = [];
-  }
-
-  /** The clients call this before their own reader. */
-  watch(transport) {
-    transport.onmessage = (message) => this.wire.push(message);
-    return transport;
-  }
-
-  close() {
-    return this.client.close();
-  }
-}
 
 /** SDK 1.x: a handshake, and nothing else. */
 class Handshake1 extends Host {
@@ -153,10 +105,17 @@ class Host2 extends Host {
   }
 }
 
-/** By name; `modern` are those that speak 2026-07-28 with whoever does. */
+/**
+ * By name: how it is made, of what build() in servers.mjs returned; its era, where `modern` are those that
+ * speak 2026-07-28 with whoever does; and which of server-everything's transports it knows by itself.
+ */
 export const HOSTS = {
-  'SDK 1.x': { make: () => new Handshake1(), era: 'handshake' },
+  'SDK 1.x': { make: () => new Handshake1(), era: 'handshake', alone: ['everything streamable', 'everything sse'] },
   'SDK 2.x handshake': { make: () => new Host2('legacy'), era: 'handshake' },
   'SDK 2.x dual': { make: () => new Host2('auto'), era: 'modern' },
   'SDK 2.x modern': { make: () => new Host2({ pin: '2026-07-28' }), era: 'modern' },
+  'go-sdk handshake': { make: ({ host }) => new GoHost(host, 'go-sdk', '2025-11-25'), era: 'handshake', alone: ['everything streamable'] },
+  'go-sdk dual': { make: ({ host }) => new GoHost(host, 'go-sdk', 'any'), era: 'modern' },
+  'mcp-go handshake': { make: ({ host }) => new GoHost(host, 'mcp-go', '2025-11-25'), era: 'handshake', alone: ['everything streamable'] },
+  'mcp-go dual': { make: ({ host }) => new GoHost(host, 'mcp-go', 'any', { listens: true }), era: 'modern' },
 };

@@ -42,7 +42,7 @@ export const scenario = [
     name: 'progress',
     async run({ host }) {
       await host.call('progress', {}, { onprogress() {} });
-      return host.wire.filter(({ method }) => method === 'notifications/progress').map(({ params }) => `${params.progress}/${params.total}`);
+      return (await host.wired('notifications/progress', 3)).map(({ progress, total }) => `${progress}/${total}`);
     },
     want: ['1/3', '2/3', '3/3'],
   },

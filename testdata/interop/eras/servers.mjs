@@ -28,14 +28,14 @@ export const SERVERS = {
   'go-sdk handshake': { eras: ['handshake'], go: ['go-sdk', '2025-11-25'], lacks: ['two rounds of questions'] },
 };
 
-/** Builds the Go servers into a folder. */
+/** Builds the Go programs into a folder: { server, host }. */
 export function build(folder) {
-  const program = path.join(folder, 'goserver');
-  execFileSync('go', ['build', '-o', program, '.'], { cwd: GOSERVER, stdio: ['ignore', 'inherit', 'inherit'] });
-  return program;
+  const programs = { server: path.join(folder, 'goserver'), host: path.join(folder, 'host') };
+  execFileSync('go', ['build', '-o', folder, '.', './host'], { cwd: GOSERVER, stdio: ['ignore', 'inherit', 'inherit'] });
+  return programs;
 }
 
-/** Starts a server of SERVERS; goserver is what build returned. */
+/** Starts a server of SERVERS; goserver is the program that build made. */
 export async function start(name, goserver) {
   const { ts2, go } = SERVERS[name];
   if (go) {

@@ -2,6 +2,12 @@
 export class Report {
   #passed = 0;
   #failed = 0;
+  #quiet;
+
+  /** quiet: no line for what is as it should be. */
+  constructor({ quiet = false } = {}) {
+    this.#quiet = quiet;
+  }
 
   get failed() {
     return this.#failed;
@@ -11,7 +17,7 @@ export class Report {
   check(name, complaints) {
     if (!complaints?.length) {
       this.#passed++;
-      console.log(`ok ${name}`);
+      if (!this.#quiet) console.log(`ok ${name}`);
       return;
     }
     this.#failed++;
