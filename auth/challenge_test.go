@@ -10,7 +10,7 @@ import (
 
 const prmURL = "https://mcp.example/.well-known/oauth-protected-resource/mcp"
 
-func TestBearerChallenge(t *testing.T) {
+func TestTokenChallenge(t *testing.T) {
 	t.Parallel()
 	where := challenge{resourceMetadata: prmURL}
 	for _, test := range []struct {
@@ -60,7 +60,7 @@ func TestBearerChallenge(t *testing.T) {
 		{name: "before another", lines: []string{`Bearer resource_metadata="` + prmURL + `", Digest realm="x", qop="auth,auth-int", scope="no", nonce=y`}, want: where},
 		{name: "after a token68", lines: []string{`Negotiate YIIGAb+c/d==, Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "after a scheme alone", lines: []string{`Negotiate, Bearer resource_metadata="` + prmURL + `"`}, want: where},
-		{name: "beside DPoP", lines: []string{`DPoP algs="ES256", resource_metadata="https://evil.example/", Bearer resource_metadata="` + prmURL + `"`}, want: where},
+		{name: "beside DPoP", lines: []string{`DPoP algs="ES256", resource_metadata="https://evil.example/", Bearer resource_metadata="` + prmURL + `"`}, want: challenge{resourceMetadata: prmURL, dpop: dpopToo, algorithms: "ES256"}},
 		{name: "on a line of its own", lines: []string{`Basic realm="x"`, `Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "two of them", lines: []string{`Bearer realm="x"`, `Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "two of them that say where", lines: []string{`Bearer resource_metadata="` + prmURL + `", Bearer resource_metadata="https://other.example/"`}, want: where},
@@ -83,7 +83,7 @@ func FuzzChallenge(f *testing.F) {
 	f.Add("Bearer a=\"\\", "\x00", "\\", `"`, "=,'", int64(3))
 	f.Fuzz(func(t *testing.T, raw, metadata, scope, code, description string, seed int64) {
 		readChallenge(t, raw, raw)
-		want := challenge{metadata, scope, code, description}
+		want := challenge{resourceMetadata: metadata, scope: scope, errorCode: code, description: description}
 		header := writeChallenge(rand.New(rand.NewSource(seed)), want)
 		if got, ok := readChallenge(t, header); !ok || got != want {
 			t.Errorf("%q:\ngot  %+v, %v\nwant %+v", header, got, ok, want)
@@ -91,7 +91,7 @@ func FuzzChallenge(f *testing.F) {
 	})
 }
 
-// readChallenge is bearerChallenge. A panic there would be the end of the program.
+// readChallenge is tokenChallenge. A panic there would be the end of the program.
 func readChallenge(t *testing.T, lines ...string) (challenge, bool) {
 	t.Helper()
 	defer func() {
@@ -99,7 +99,7 @@ func readChallenge(t *testing.T, lines ...string) (challenge, bool) {
 			t.Errorf("%q: panic: %v", lines, trouble)
 		}
 	}()
-	return bearerChallenge(http.Header{"Www-Authenticate": lines})
+	return tokenChallenge(http.Header{"Www-Authenticate": lines}, false)
 }
 
 // writeChallenge writes a Bearer challenge in one of the ways that RFC 9110 allows.

@@ -30,8 +30,18 @@ type Config struct {
 
 	// ClientCredentials asks for a token for the client itself, without a user (RFC 6749 4.4).
 	ClientCredentials bool
+	// ClientAssertion returns a JWT by which the platform that the client runs on vouches for it. It is
+	// called for each use. Such a JWT is all that a token is asked for with (RFC 7523 2.1, workload
+	// identity); but with ClientCredentials or IdentityProvider it authenticates the client, in place of a
+	// secret (RFC 7523 2.2).
+	ClientAssertion func() (string, error)
+	// IdentityProvider vouches for the user, who is not asked (enterprise-managed authorization).
+	IdentityProvider *IdentityProvider
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
+
+	// DPoP says whether tokens are bound to a key. Default: where the server asks for it.
+	DPoP DPoPMode
 
 	// AuthorizeParams are added to the authorization request.
 	AuthorizeParams url.Values
@@ -119,8 +129,8 @@ func (c *Config) check() error {
 			return fmt.Errorf("the authorization parameter %s can't be set", name)
 		}
 	}
-	if c.ClientCredentials && (c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil) {
-		return errors.New("client credentials need a client ID, and a secret or a key")
+	if err := c.checkWithoutUser(); err != nil {
+		return err
 	}
 	if c.SignInTimeout <= 0 {
 		c.SignInTimeout = defaultSignInTimeout

@@ -54,7 +54,13 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 
 // deviceToken gets a code, tells it, and looks until the user has entered it.
 func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discovery, scopes []string) (*tokenReply, error) {
-	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	g, err := t.grantAt(d, client)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := t.checkURL("device authorization endpoint", d.server.DeviceEndpoint); err != nil {
+		return nil, err
+	}
 	form := url.Values{}
 	if len(scopes) > 0 {
 		form.Set("scope", strings.Join(scopes, " "))

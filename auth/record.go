@@ -47,7 +47,8 @@ type Token struct {
 	Access  string    `json:"access_token"`
 	Refresh string    `json:"refresh_token,omitempty"`
 	Issued  time.Time `json:"issued,omitzero"`
-	Expiry  time.Time `json:"expiry,omitzero"` // zero: unknown, so it is used until it is refused
+	Expiry  time.Time `json:"expiry,omitzero"`    // zero: unknown, so it is used until it is refused
+	Key     *ProofKey `json:"dpop_key,omitempty"` // that the tokens are bound to (RFC 9449); nil: to none
 }
 
 // A token is not used any more some time before its end, as the request has to arrive, and clocks
@@ -76,6 +77,9 @@ func (t *Token) endsWithin(margin time.Duration, part int) bool {
 }
 
 func (r *Record) hasToken() bool { return r != nil && r.Token != nil && r.Token.Access != "" }
+
+// isBound tells whether the token has to come with a proof.
+func (r *Record) isBound() bool { return r.hasToken() && r.Token.Key != nil }
 
 func (r *Record) canRefresh() bool {
 	return r != nil && r.Token != nil && r.Token.Refresh != "" && r.TokenURL != "" && r.Client != nil

@@ -44,8 +44,8 @@ func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *dis
 // checkSignIn refuses an authorization server that has no place to send the user to.
 func (t *Transport) checkSignIn(m *serverMetadata) error {
 	switch {
-	case t.cfg.ClientCredentials:
-		return nil // no user
+	case !t.cfg.asksUser():
+		return nil
 	case t.cfg.DeviceCode && m.DeviceEndpoint == "":
 		return untrusted("the authorization server %s does not offer sign-in by device code", m.Issuer)
 	case t.cfg.DeviceCode:
@@ -172,7 +172,10 @@ func (t *Transport) authorize(ctx context.Context, cb *callback, client *Client,
 	if err := checkAnswer(answer, &d.server); err != nil {
 		return nil, err
 	}
-	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	g, err := t.grantAt(d, client)
+	if err != nil {
+		return nil, err
+	}
 	reply, err := g.exchange(ctx, answer.code, verifier, d.resource)
 	if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() {
 		return nil, fmt.Errorf("%w: %w", errStale, err)

@@ -53,7 +53,7 @@ func FuzzTokenReply(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer transport.Close()
-		g := &grant{transport, &Client{ID: "c", AuthMethod: methodNone}, "https://as.example", "https://as.example/token"}
+		g := &grant{t: transport, client: &Client{ID: "c", AuthMethod: methodNone}, issuer: "https://as.example", tokenURL: "https://as.example/token"}
 		reply, err := g.refresh(t.Context(), "the-refresh-token", "https://mcp.example/mcp", "")
 		if (reply == nil) == (err == nil) {
 			t.Fatalf("reply %v, error %v", reply, err)
