@@ -149,7 +149,7 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 
 	if d != nil && rec.Issuer == d.server.Issuer && rec.TokenURL != d.server.TokenEndpoint {
 		moved := *rec
-		moved.TokenURL, moved.RevokeURL = d.server.TokenEndpoint, d.server.RevocationEndpoint
+		moved.setEndpoints(d)
 		rec = &moved
 	}
 

@@ -76,6 +76,15 @@ func (t *Token) endsWithin(margin time.Duration, part int) bool {
 	return time.Until(t.Expiry) <= margin
 }
 
+// setEndpoints takes over where the authorization server is asked. One that knows the client by no name can
+// not be told to revoke its token (RFC 7009 2.1).
+func (r *Record) setEndpoints(d *discovery) {
+	r.TokenURL, r.RevokeURL = d.server.TokenEndpoint, d.server.RevocationEndpoint
+	if r.Client != nil && r.Client.ID == "" {
+		r.RevokeURL = ""
+	}
+}
+
 func (r *Record) hasToken() bool { return r != nil && r.Token != nil && r.Token.Access != "" }
 
 // isBound tells whether the token has to come with a proof.

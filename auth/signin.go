@@ -140,8 +140,9 @@ func (t *Transport) newRecord(d *discovery, client *Client, token *Token, scope 
 	if !kept.Registered {
 		kept.Secret = "" // a configured one stays where it was configured
 	}
-	return &Record{Server: display(t.server), Profile: t.cfg.Profile, Issuer: d.server.Issuer, TokenURL: d.server.TokenEndpoint,
-		RevokeURL: d.server.RevocationEndpoint, Resource: d.resource, Scope: scope, Client: &kept, Token: token}
+	rec := &Record{Server: display(t.server), Profile: t.cfg.Profile, Issuer: d.server.Issuer, Resource: d.resource, Scope: scope, Client: &kept, Token: token}
+	rec.setEndpoints(d)
+	return rec
 }
 
 // authorize sends the user to the authorization server and exchanges the code that comes back

@@ -150,7 +150,7 @@ func TestEnterpriseRefused(t *testing.T) {
 		}, want: []string{"identity provider", "access_denied"}},
 		"no ID-JAG": {idp: func(c *authtest.Config) {
 			c.Token = authtest.Edit{"issued_token_type": "urn:ietf:params:oauth:token-type:access_token"}
-		}, want: []string{"the reply holds no ID-JAG"}},
+		}, want: []string{"does not vouch for the user", "did not give an ID-JAG"}},
 		"another client": {idp: func(c *authtest.Config) { c.IDJAG = authtest.Edit{"client_id": "other"} }, grants: 1,
 			want: []string{"the token endpoint answered 400", "invalid_grant", "The ID-JAG is for the client other"}},
 		"another audience": {idp: func(c *authtest.Config) { c.IDJAG = authtest.Edit{"client_id": "app", "aud": "https://other.example"} }, grants: 1,
@@ -252,6 +252,10 @@ func TestWorkload(t *testing.T) {
 			f.again(nil)
 			f.mustCall()
 			f.wantVouched(3)
+			// Without a name, nobody could say whose token is to be revoked (RFC 7009 2.1).
+			if err := f.transport.Logout(t.Context()); err != nil || f.as.Revoked() != len(id)/len("workload") {
+				t.Errorf("logout: %v, %d tokens revoked", err, f.as.Revoked())
+			}
 		})
 	}
 }

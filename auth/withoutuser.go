@@ -145,16 +145,24 @@ func (t *Transport) idJAG(d *discovery, scopes []string) (string, error) {
 	g := &grant{t: t, client: client}
 	body, err := g.post(t.ctx, identityProvider, idp.TokenURL, form)
 	if err != nil {
-		return "", finally(fmt.Errorf("having the identity provider vouch for the user: %w", err))
+		return "", notVouched(err)
 	}
 	var reply struct {
 		Token string `json:"access_token"` // so called "for historical reasons", RFC 8693 2.2.1
 		Type  string `json:"issued_token_type"`
 	}
 	if err := json.Unmarshal(body, &reply); err != nil || reply.Token == "" || reply.Type != typeIDJAG {
-		return "", signInError{&TokenError{Endpoint: identityProvider, Status: 200, Description: "the reply holds no ID-JAG"}}
+		return "", signInError{fmt.Errorf("%w: the %s did not give an ID-JAG", ErrNotVouched, identityProvider)}
 	}
 	return reply.Token, nil
+}
+
+// notVouched tells a refusal of the identity provider's from what passes.
+func notVouched(err error) error {
+	if refused, ok := errors.AsType[*TokenError](err); ok && !refused.isTransient() {
+		return signInError{fmt.Errorf("%w: %w", ErrNotVouched, err)}
+	}
+	return fmt.Errorf("asking the identity provider to vouch for the user: %w", err)
 }
 
 // identityProvider names its token endpoint in a TokenError.

@@ -111,7 +111,8 @@ func (l *relayLine) args() []string {
 }
 
 // fileFlags are the flags whose value names a file.
-var fileFlags = []string{"header-file", "ca-file", "log-file", "client-secret-file", "client-key"}
+var fileFlags = []string{"header-file", "ca-file", "log-file", "client-secret-file", "client-key",
+	"client-assertion-file", "idp-id-token-file", "idp-client-secret-file"}
 
 // jsonFlags are the flags whose value names a file with an @ in front, or is JSON itself.
 var jsonFlags = []string{"client-metadata", "static-oauth-client-metadata", "static-oauth-client-info"}

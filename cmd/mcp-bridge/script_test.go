@@ -54,7 +54,9 @@ type world struct {
 	server *bridgetest.Server
 	auth   *authtest.Server // its authorization server, or nil
 	addr   string           // where the server listens
-	proxy  *proxy
+
+	platform *authtest.Server // of workloads, or nil
+	proxy    *proxy
 }
 
 type worldKey struct{}
@@ -65,7 +67,8 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 //
 //	server [sse] [stream] [stateless] [httpsse] [tls] [cookie] [silent] [status=CODE] [answers=FILE]
 //	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
-//	               [resource-optional] [client=ID[:SECRET]] [key-client=ID]]
+//	               [resource-optional] [client=ID[:SECRET]] [key-client=ID]
+//	               [dpop] [idp=ID[:SECRET]] [platform]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! server")
@@ -125,6 +128,9 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if signIn != nil {
 		w.auth = authtest.NewServer(*signIn)
 		ts.Defer(w.auth.Close)
+		if w.platform != nil {
+			writeWorkloadToken(ts, w.platform, w.auth.URL())
+		}
 		guard(w.auth, &cfg)
 	}
 	server := bridgetest.NewServer(cfg)

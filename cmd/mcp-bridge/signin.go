@@ -51,6 +51,7 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 		Base: base, Ignore: bridge.SpeaksOfSession, Log: log,
 		Tell: func(e auth.Event) { sayEvent(log, o.url, e) },
 	}
+	a.vouch.add(&cfg)
 	if a.browser != "" {
 		cfg.Open = auth.OpenWith(a.browser)
 	}
@@ -105,6 +106,9 @@ func (o *options) signInHint(err error, again string) string {
 		refused      *auth.AuthorizationError
 		token        *auth.TokenError
 	)
+	if hint := o.auth.vouch.hint(err); hint != "" {
+		return hint
+	}
 	switch {
 	case errors.Is(err, auth.ErrSignInTimeout), errors.Is(err, auth.ErrSignInRequired):
 		return again
