@@ -31,6 +31,9 @@ const (
 // DPoP for who has sent a token that is bound to a key, or where there is no other. A header may come
 // several times, and hold several challenges; ok is false when none is of these (spec 4.03).
 func tokenChallenge(h http.Header, bound bool) (c challenge, ok bool) {
+	if len(h.Values("WWW-Authenticate")) == 0 {
+		return c, false // as nearly always
+	}
 	bearer, isBearer := challengeTo("bearer", h)
 	dpop, isDPoP := challengeTo("dpop", h)
 	switch {

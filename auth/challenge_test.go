@@ -61,6 +61,8 @@ func TestTokenChallenge(t *testing.T) {
 		{name: "after a token68", lines: []string{`Negotiate YIIGAb+c/d==, Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "after a scheme alone", lines: []string{`Negotiate, Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "beside DPoP", lines: []string{`DPoP algs="ES256", resource_metadata="https://evil.example/", Bearer resource_metadata="` + prmURL + `"`}, want: challenge{resourceMetadata: prmURL, dpop: dpopToo, algorithms: "ES256"}},
+		{name: "DPoP alone", lines: []string{`DPoP algs="ES256 RS256", resource_metadata="` + prmURL + `"`}, want: challenge{resourceMetadata: prmURL, dpop: dpopOnly, algorithms: "ES256 RS256"}},
+		{name: "DPoP says where", lines: []string{`Bearer scope="a"`, `DPoP error="x", resource_metadata="` + prmURL + `"`}, want: challenge{resourceMetadata: prmURL, scope: "a", dpop: dpopToo}},
 		{name: "on a line of its own", lines: []string{`Basic realm="x"`, `Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "two of them", lines: []string{`Bearer realm="x"`, `Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "two of them that say where", lines: []string{`Bearer resource_metadata="` + prmURL + `", Bearer resource_metadata="https://other.example/"`}, want: where},
@@ -72,6 +74,20 @@ func TestTokenChallenge(t *testing.T) {
 				t.Errorf("%q:\ngot  %+v, %v\nwant %+v, %v", test.lines, got, ok, test.want, !test.none)
 			}
 		})
+	}
+}
+
+// Who has sent a bound token is told so by the challenge to DPoP.
+func TestTokenChallengeForBoundTokens(t *testing.T) {
+	t.Parallel()
+	h := http.Header{"Www-Authenticate": {`Bearer error="invalid_token", resource_metadata="` + prmURL + `"`, `DPoP error="use_dpop_nonce", scope="b"`}}
+	for bound, want := range map[bool]challenge{
+		true:  {resourceMetadata: prmURL, errorCode: "use_dpop_nonce", scope: "b", dpop: dpopToo},
+		false: {resourceMetadata: prmURL, errorCode: "invalid_token", dpop: dpopToo},
+	} {
+		if got, ok := tokenChallenge(h, bound); !ok || got != want {
+			t.Errorf("bound %v: %+v, want %+v", bound, got, want)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"crypto"
 	"errors"
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -316,5 +317,27 @@ func TestClientCredentialsWithAssertion(t *testing.T) {
 	f.wantCounts(0, 0, 0)
 	if err := f.transport.Logout(t.Context()); err != nil || f.as.Revoked() != 1 {
 		t.Errorf("logout: %v, %d tokens revoked", err, f.as.Revoked())
+	}
+}
+
+// Who is shown an assertion may quote it. That is hidden, as any secret is.
+func TestVouchedIsNotTold(t *testing.T) {
+	t.Parallel()
+	quote := func(w http.ResponseWriter, r *authtest.Request) bool {
+		if r.URL.Path != "/token" {
+			return false
+		}
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":"invalid_grant","error_description":"%s and %s"}`, r.Form.Get("assertion"), r.Form.Get("subject_token"))
+		return true
+	}
+	f, idp := enterprise(t, nil)
+	f.as.Set(func(c *authtest.Config) { c.Handle = quote })
+	wantError(t, f.call(), "the token endpoint answered 400: invalid_grant: [hidden] and")
+	idp.Set(func(c *authtest.Config) { c.Handle = quote })
+	f.again(nil)
+	wantError(t, f.call(), "and [hidden]")
+	if text := f.log.String(); strings.Contains(text, "eyJ") {
+		t.Errorf("told:\n%s", text)
 	}
 }

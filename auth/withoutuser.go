@@ -137,7 +137,7 @@ func (t *Transport) idJAG(d *discovery, scopes []string) (string, error) {
 	form := url.Values{
 		"grant_type": {grantTokenExchange}, "requested_token_type": {typeIDJAG},
 		"subject_token": {idToken}, "subject_token_type": {typeIDToken},
-		"audience": {d.server.Issuer}, "resource": {d.resource},
+		"audience": {d.server.Issuer}, "resource": {cmp.Or(d.resource, canonicalResource(t.server))}, // it must be there (4)
 	}
 	if len(scopes) > 0 {
 		form.Set("scope", strings.Join(scopes, " "))
