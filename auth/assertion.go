@@ -50,7 +50,7 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 // one that is signed with its own key.
 func (t *Transport) clientAssertion(clientID, audience string) (string, error) {
 	switch {
-	case t.cfg.ClientAssertion != nil:
+	case t.cfg.ClientAssertion != nil && !t.cfg.isWorkload():
 		return t.cfg.ClientAssertion()
 	case t.cfg.ClientKey != nil:
 		return assertion(t.cfg.ClientKey, clientID, audience)

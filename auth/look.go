@@ -195,7 +195,10 @@ func ReadChallenge(h http.Header, token string) Challenge {
 		}
 		return clip(text, longestText)
 	}
-	c, _ := tokenChallenge(h, token != "")
+	c, _ := tokenChallenge(h, false)
+	if bound, _ := tokenChallenge(h, true); c.errorCode == "" && bound.errorCode != "" {
+		c = bound
+	}
 	shown := Challenge{ResourceMetadata: show(c.resourceMetadata), Scope: show(c.scope), Error: show(c.errorCode), Description: show(c.description)}
 	for _, line := range h.Values("WWW-Authenticate") {
 		for _, one := range parseChallenges(line) {

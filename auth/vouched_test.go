@@ -261,6 +261,19 @@ func TestWorkload(t *testing.T) {
 	}
 }
 
+// A workload that has a key of its own shows both: the key is its client's, the assertion the grant.
+func TestWorkloadWithKey(t *testing.T) {
+	t.Parallel()
+	key := keys(t)["P-256"]
+	f, _, _ := workload(t)
+	f.as.Set(func(c *authtest.Config) {
+		c.AuthMethods, c.Clients = nil, []authtest.Client{{ID: "workload", Key: key.Public()}}
+	})
+	f.again(func(c *auth.Config) { c.ClientID, c.ClientKey = "workload", key })
+	f.mustCall()
+	f.wantVouched(1)
+}
+
 // A refusal is final, no other grant is tried, and nobody is asked.
 func TestWorkloadRefused(t *testing.T) {
 	t.Parallel()

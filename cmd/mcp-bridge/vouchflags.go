@@ -77,12 +77,17 @@ func (v *vouchOptions) add(cfg *auth.Config) {
 	}
 }
 
-// hint returns what to do about a refusal of what somebody vouched for, "" where that is not known.
+// hint returns what to do about a refusal of what somebody vouched for, or of a proof, "" where that is
+// not known.
 func (v *vouchOptions) hint(err error) string {
 	token, refused := errors.AsType[*auth.TokenError](err)
 	switch {
 	case errors.Is(err, auth.ErrNotVouched):
 		return "see whether the ID token in --idp-id-token-file is not too old, and the other --idp flags are right"
+	case refused && token.Code == "invalid_dpop_proof" && v.dpop == auth.DPoPNever:
+		return "the server wants tokens that are bound to a key, so leave out --dpop=false"
+	case refused && token.Code == "invalid_dpop_proof":
+		return "see whether this machine's clock is right; --dpop=false does without such proofs, where the server allows that"
 	case refused && token.Code == "invalid_grant" && v.idpTokenURL != "":
 		return "those who run the server's authorization server have to let it trust the identity provider, and know the client by --client-id"
 	case refused && token.Code == "invalid_grant" && v.assertionFile != "":
