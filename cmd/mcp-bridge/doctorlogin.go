@@ -125,7 +125,7 @@ func (c *checkup) checkLogin() {
 		c.fail(stepLogin, signIn+c.refreshAdvice("; for a login that lasts, "), facts, "the login ended at %s, and can't be renewed: %s", end, whyNotRefreshable(r))
 	case l.IssuerChanged:
 		c.warn(stepLogin, signIn, facts, "the login is from %s, and the server now names %s: a new sign-in will be needed", shortened(r.Issuer), shortened(c.look.Server.Issuer))
-	case !l.Refreshable && !r.Token.Expiry.IsZero() && !!c.o.auth.asksUser():
+	case !l.Refreshable && !r.Token.Expiry.IsZero() && c.o.auth.asksUser():
 		c.warn(stepLogin, c.refreshAdvice(""), facts, "signed in until %s, and then anew: %s", end, whyNotRefreshable(r))
 	default:
 		c.ok(stepLogin, facts, "%s", loginState(r.Token, time.Now()))
