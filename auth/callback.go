@@ -19,6 +19,7 @@ import (
 // a page and does no harm: old tabs, port scanners, other people's pages.
 type callback struct {
 	redirectURI string
+	successURL  string // where the browser goes after a sign-in that worked, "" for a page of our own
 
 	path      string
 	listeners []net.Listener
@@ -159,6 +160,14 @@ func (c *callback) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	if c.err != nil {
 		showPage(w, http.StatusBadRequest, page{Title: "Sign-in failed", Text: "mcp-bridge is not connected.", Detail: c.err.Error()})
+		return
+	}
+	if c.successURL != "" {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer") // the address here holds the code
+		h.Set("Connection", "close")
+		http.Redirect(w, req, c.successURL, http.StatusSeeOther)
 		return
 	}
 	showPage(w, http.StatusOK, page{Title: "Signed in", Text: "mcp-bridge is connected. You can close this tab.", Good: true})

@@ -30,6 +30,9 @@ type Config struct {
 
 	// ClientCredentials asks for a token for the client itself, without a user (RFC 6749 4.4).
 	ClientCredentials bool
+	// TokenEndpoint is where ClientCredentials, or a ClientAssertion by itself, gets its token, for
+	// servers that do not say it: nothing is discovered then.
+	TokenEndpoint string
 	// ClientAssertion returns a JWT by which the platform that the client runs on vouches for it. It is
 	// called for each use. Such a JWT is all that a token is asked for with (RFC 7523 2.1, workload
 	// identity); but with ClientCredentials or IdentityProvider it authenticates the client, in place of a
@@ -39,6 +42,9 @@ type Config struct {
 	IdentityProvider *IdentityProvider
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
+	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for
+	// servers that know users by that one.
+	UseIDToken bool
 
 	// DPoP says whether tokens are bound to a key. Default: where the server asks for it.
 	DPoP DPoPMode
@@ -51,6 +57,7 @@ type Config struct {
 	CallbackHost  string        // default "localhost"; a loopback name or address
 	CallbackPort  int           // default: the port used before, else any free one
 	CallbackPath  string        // default "/callback"
+	SuccessURL    string        // where the browser goes after a sign-in that worked; default: a page of our own
 	SignInTimeout time.Duration // default 5 minutes
 
 	// Profile tells several accounts on one server apart.
@@ -58,6 +65,8 @@ type Config struct {
 	// Storage keeps tokens and registrations. Default: a FileStorage in DefaultDir, or
 	// a MemoryStorage where there is no such folder.
 	Storage Storage
+	// Sealing says whether that FileStorage seals what it keeps.
+	Sealing Sealing
 
 	// Base carries requests to the MCP server and to the authorization server alike. Default
 	// http.DefaultTransport.
@@ -132,6 +141,25 @@ func (c *Config) check() error {
 	if err := c.checkWithoutUser(); err != nil {
 		return err
 	}
+	if c.SuccessURL != "" {
+		if err := c.checkSuccessURL(); err != nil {
+			return err
+		}
+	}
+	if c.TokenEndpoint != "" {
+		u, err := url.Parse(c.TokenEndpoint)
+		switch {
+		case !c.ClientCredentials && !c.isWorkload():
+			return errors.New("a token endpoint can be given for client credentials and assertions only")
+		case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
+			return errors.New("the token endpoint is no https URL, without user and fragment")
+		case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
+			return fmt.Errorf("the token endpoint on %s uses plain http, only https is allowed", u.Host)
+		}
+	}
+	if c.UseIDToken && (!c.asksUser() || c.DPoP == DPoPAlways) {
+		return errors.New("an ID token is for a user who signs in, and is bound to no key")
+	}
 	if c.SignInTimeout <= 0 {
 		c.SignInTimeout = defaultSignInTimeout
 	}
@@ -157,7 +185,19 @@ func (c *Config) check() error {
 			c.Storage = &MemoryStorage{}
 			return nil
 		}
-		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Log: c.Log}
+		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Sealing: c.Sealing, Log: c.Log}
+	}
+	return nil
+}
+
+// checkSuccessURL refuses what could take more along than the browser.
+func (c *Config) checkSuccessURL() error {
+	u, err := url.Parse(c.SuccessURL)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("the page for after the sign-in is no https URL, without user, query and fragment")
+	case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
+		return fmt.Errorf("the page for after the sign-in on %s uses plain http, only https is allowed", u.Host)
 	}
 	return nil
 }

@@ -63,6 +63,10 @@ func TestConfigIsChecked(t *testing.T) {
 			c.ClientCredentials, c.ClientID, c.ClientSecret, c.DeviceCode = true, "a", "b", true
 		}, want: "device code"},
 
+		{name: "an ID token of a workload", change: func(c *Config) { c.ClientAssertion, c.UseIDToken = nothing, true }, want: "ID token"},
+		{name: "an ID token that is bound to a key", change: func(c *Config) { c.UseIDToken, c.DPoP = true, DPoPAlways }, want: "ID token"},
+		{name: "a workload's token endpoint", change: func(c *Config) { c.ClientAssertion, c.TokenEndpoint = nothing, "https://as.example/token" }},
+
 		{name: "an identity provider", change: withIDP("https://idp.example/token", func(*Config) {})},
 		{name: "an identity provider on loopback", change: withIDP("http://127.0.0.1:1/token", func(*Config) {})},
 		{name: "an identity provider on a private address", change: withIDP("https://10.0.0.1/token", func(*Config) {})},

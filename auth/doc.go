@@ -20,7 +20,8 @@
 // In place of the browser there is a code for another device (device.go, RFC 8628). Without a user
 // (withoutuser.go) a client shows its own credentials (RFC 6749 4.4, assertion.go for RFC 7523), or
 // what its platform or the user's identity provider says (RFC 7523, RFC 8693). Such a token is not
-// refreshed, but had anew in the same way.
+// refreshed, but had anew in the same way. Where the server wants to know the user, the ID token goes in
+// place of the access token (idtoken.go, OpenID Connect Core).
 //
 // Where the server asks for it, a token is bound to a key, which is made for it and kept with it, and
 // each request comes with a proof of that key (dpop.go, RFC 9449).
@@ -34,6 +35,9 @@
 // server that gave them. It is replaced as a whole, under a lock between processes that is taken
 // before reading and held until it is saved. So of many requests in many processes that meet a
 // refused token one refreshes it, and the others adopt what it got.
+//
+// The file of a record can be sealed (seal.go), with a key that is in the user's keychain
+// (keychain.go). That changes what is in the file, and nothing else.
 //
 // # What is not thrown away
 //

@@ -61,7 +61,7 @@ func (t *Transport) decideBinding(d *discovery, c challenge) (binding, error) {
 		atResource = d.document.DPoPAlgorithms
 	}
 	known := len(d.server.DPoPAlgorithms) > 0 && (c.dpop != dpopUnknown || len(atResource) > 0)
-	if t.cfg.DPoP == DPoPNever || !wanted && !known {
+	if t.cfg.DPoP == DPoPNever || t.cfg.UseIDToken || !wanted && !known {
 		return unbound, nil
 	}
 	for _, algorithms := range [][]string{d.server.DPoPAlgorithms, atResource, strings.Fields(c.algorithms)} {
@@ -130,6 +130,16 @@ func (k *ProofKey) UnmarshalText(text []byte) error {
 
 // String keeps the key out of logs.
 func (k *ProofKey) String() string { return "[hidden]" }
+
+// authorizeRequest adds a token to a request, with what has to come with it.
+func (t *Transport) authorizeRequest(req *http.Request, token *Token) error {
+	if token.Key == nil {
+		req.Header["Authorization"] = []string{"Bearer " + t.cfg.credential(token)} // spec 4.78
+		return nil
+	}
+	req.Header["Authorization"] = []string{"DPoP " + token.Access} // RFC 9449 7.1
+	return t.prove(req, token.Key, token.Access)
+}
 
 // prove adds to a request the proof that the key is here (RFC 9449 4.2), with the last nonce of the server
 // that it goes to. Access is the token that the request carries, "" if it asks for one.

@@ -320,6 +320,31 @@ func TestDPoPForAMachine(t *testing.T) {
 	f.wantCounts(0, 0, 0)
 }
 
+// An ID token, where that is what a server wants, is bound to nothing.
+func TestDPoPIsNotForIDTokens(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(c *authtest.Config) { c.DPoP, c.IDTokens = true, true }, func(c *auth.Config) { c.UseIDToken = true })
+	f.signIn()
+	f.wantBound(false)
+}
+
+// What one process has signed in for, another uses, key and all.
+func TestDPoPInTwoProcesses(t *testing.T) {
+	t.Parallel()
+	f := setup(t, wantsNonces, nil)
+	other := f.another(f.cfg)
+	if err := f.callThrough(other); err != nil {
+		t.Fatal(err)
+	}
+	f.mustCall()
+	f.as.RevokeAccessTokens()
+	f.mustCall()
+	if err := f.callThrough(other); err != nil {
+		t.Error(err)
+	}
+	f.wantTokenCalls(2, 2, 1) // each first one lacked the nonce, which either process has to be told
+}
+
 // Nor is a token of another origin's server sent there, or a proof.
 func TestDPoPStaysWithItsOrigin(t *testing.T) {
 	t.Parallel()

@@ -127,6 +127,9 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 	if h := t.current.Load(); h.unsaved {
 		rec = h.Record // what is stored is older
 	}
+	if t.cfg.TokenEndpoint != "" && rec.Issuer != t.cfg.TokenEndpoint {
+		rec = &Record{} // the user has changed who gives the token
+	}
 	if rec.hasToken() && n.isMet(rec) {
 		return rec, fromStorage, nil
 	}

@@ -23,8 +23,10 @@ type Record struct {
 
 	unsaved bool // storage could not keep it
 
-	// File is where List found the record.
-	File string `json:"-"`
+	// File is where List found the record, and Sealed tells whether it is sealed there.
+	File   string `json:"-"`
+	Sealed bool   `json:"-"`
+	sealed []byte // what it is sealed in, until it is opened
 }
 
 // A Client is what the authorization server knows us as.
@@ -46,6 +48,7 @@ func (c *Client) expired() bool {
 type Token struct {
 	Access  string    `json:"access_token"`
 	Refresh string    `json:"refresh_token,omitempty"`
+	ID      string    `json:"id_token,omitempty"` // only where it is wanted; Expiry is its own then
 	Issued  time.Time `json:"issued,omitzero"`
 	Expiry  time.Time `json:"expiry,omitzero"`    // zero: unknown, so it is used until it is refused
 	Key     *ProofKey `json:"dpop_key,omitempty"` // that the tokens are bound to (RFC 9449); nil: to none

@@ -36,6 +36,7 @@ func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *dis
 	if err != nil {
 		return nil, err
 	}
+	cb.successURL = t.cfg.SuccessURL
 	signed, err := t.trySignIn(ctx, cb, rec, c, d, replacing)
 	cb.finish(err)
 	return signed, err

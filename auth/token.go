@@ -111,8 +111,10 @@ func (g *grant) ask(ctx context.Context, form url.Values, resource string) (*tok
 }
 
 func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (*tokenReply, error) {
-	if _, err := g.t.checkURL(tokenEndpoint, g.tokenURL); err != nil {
-		return nil, err
+	if g.tokenURL != g.t.cfg.TokenEndpoint { // the user's own has been looked at
+		if _, err := g.t.checkURL(tokenEndpoint, g.tokenURL); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -151,8 +153,7 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"), shim.hide)
 		return nil, &TokenError{tokenEndpoint, refused.Response.StatusCode, code, description}
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		// What x/oauth2 says of a reply that it can't parse may quote it, tokens and all.
 		if shim.replied {
 			return nil, &TokenError{Endpoint: tokenEndpoint, Status: http.StatusOK, Description: "the reply holds no token"}
@@ -164,7 +165,10 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 		return nil, err
 	}
 	scope, _ := token.Extra("scope").(string)
-	return &tokenReply{Token{token.AccessToken, token.RefreshToken, time.Now().UTC().Round(0), shim.expiry, key}, scope}, nil
+	reply := &tokenReply{Token{Access: token.AccessToken, Refresh: token.RefreshToken, Issued: time.Now().UTC().Round(0), Expiry: shim.expiry, Key: key}, scope}
+	id, _ := token.Extra("id_token").(string)
+	g.t.takeIDToken(&reply.Token, id)
+	return reply, nil
 }
 
 // keyOf returns the key that a token of this type is bound to, nil if it is bound to none.

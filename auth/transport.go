@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -170,21 +171,19 @@ func discard(resp *http.Response) {
 }
 
 func (t *Transport) sendOnce(req *http.Request, body func() (io.ReadCloser, error), h *held) (*http.Response, error) {
-	out := req.Clone(req.Context())
+	out := req.WithContext(req.Context()) // a copy
 	if body != nil {
 		var err error
 		if out.Body, err = body(); err != nil {
 			return nil, fmt.Errorf("reading the request's body again: %w", err)
 		}
 	}
-	switch {
-	case h.isBound():
-		out.Header.Set("Authorization", "DPoP "+h.Token.Access) // RFC 9449 7.1
-		if err := t.prove(out, h.Token.Key, h.Token.Access); err != nil {
+	if h.hasToken() {
+		out.Header = make(http.Header, len(req.Header)+1)
+		maps.Copy(out.Header, req.Header)
+		if err := t.authorizeRequest(out, h.Token); err != nil {
 			return nil, err
 		}
-	case h.hasToken():
-		out.Header.Set("Authorization", "Bearer "+h.Token.Access) // spec 4.78
 	}
 	resp, err := t.cfg.Base.RoundTrip(out)
 	if err == nil && !h.accepted.Load() && accepts(resp.StatusCode) {
@@ -236,6 +235,9 @@ type need struct {
 
 // needed looks at a response and says whether a new token could help, and which.
 func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try int) (need, bool) {
+	if resp.StatusCode/100 == 2 {
+		return need{}, false // nearly always
+	}
 	c, ok := tokenChallenge(resp.Header, h.isBound())
 	n := need{challenge: c, hasChallenge: ok, mayAsk: mayAsk(req) || !t.cfg.asksUser()}
 	if h.hasToken() {

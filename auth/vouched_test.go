@@ -261,6 +261,18 @@ func TestWorkload(t *testing.T) {
 	}
 }
 
+// A workload may be told where its token is.
+func TestWorkloadAtEndpoint(t *testing.T) {
+	t.Parallel()
+	f, _, _ := workload(t)
+	f.as.Set(func(c *authtest.Config) {
+		c.NoChallenge, c.ResourceMetadataAt, c.MetadataAt, c.ResourceOptional = true, []string{}, []string{}, true
+	})
+	f.again(func(c *auth.Config) { c.TokenEndpoint = f.as.URL() + "/token" })
+	f.mustCall()
+	f.wantVouched(1)
+}
+
 // A workload that has a key of its own shows both: the key is its client's, the assertion the grant.
 func TestWorkloadWithKey(t *testing.T) {
 	t.Parallel()

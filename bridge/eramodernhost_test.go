@@ -44,7 +44,6 @@ type modernHost struct {
 	*host
 	capabilities string // of each request
 	notes        []note // notifications that were passed over
-	checked      bool
 }
 
 // A note is a notification.

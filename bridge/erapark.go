@@ -115,25 +115,35 @@ func (l *link) know(id []byte, u *upcall) {
 
 // wait waits until the server has answered, or asks.
 func (u *upcall) wait(ctx context.Context, c *call) (*call, error) {
-	select {
-	case <-u.done:
-		return c, nil
-	case <-u.asking:
-	case <-ctx.Done():
-		u.stop(context.Cause(ctx))
-		return c, context.Cause(ctx)
+	for {
+		select {
+		case <-u.done:
+			return c, nil
+		case <-u.asking:
+		case <-ctx.Done():
+			u.stop(context.Cause(ctx))
+			return c, context.Cause(ctx)
+		}
+		// Questions that come together are put together (spec 6.54).
+		if !sleep(ctx, gatherLimit) {
+			u.stop(context.Cause(ctx))
+			return c, context.Cause(ctx)
+		}
+		select {
+		case <-u.done: // it has not waited for the answers
+			return c, nil
+		default:
+		}
+		if u.hasQuestions() { // else they were put before, or taken back
+			return c, u.l.t.r.deliver(rawResult(c.id, u.park()), c)
+		}
 	}
-	// Questions that come together are put together (spec 6.54).
-	if !sleep(ctx, gatherLimit) {
-		u.stop(context.Cause(ctx))
-		return c, context.Cause(ctx)
-	}
-	select {
-	case <-u.done: // it has not waited for the answers
-		return c, nil
-	default:
-	}
-	return c, u.l.t.r.deliver(rawResult(c.id, u.park()), c)
+}
+
+func (u *upcall) hasQuestions() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	return len(u.questions) > 0
 }
 
 // finish answers the host, unless its request was answered with a question.
@@ -285,7 +295,7 @@ func (l *link) fitAnswer(q *question, answer []byte) []byte {
 		l.roots = bytes.Clone(answer)
 		l.mu.Unlock()
 	case string(mcp.MethodSamplingCreateMessage):
-		if content := result.get("content"); elements(content) != nil && l.result.text("protocolVersion") < mcp.ProtocolVersion20251125 {
+		if content := result.get("content"); elements(content) != nil && l.result().text("protocolVersion") < mcp.ProtocolVersion20251125 {
 			one, ok := singleContent(content)
 			if !ok {
 				return errorAnswer(q.id, codeInternalError, "the host's answer has more than one block of content, which protocol revisions before 2025-11-25 do not know", answerData{})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -21,8 +22,8 @@ type toHandshake struct {
 	mu      sync.Mutex
 	links   []*link
 	parked  map[string]*upcall // by requestState
-	listens map[*call]*subscriber
-	telling sync.Mutex // held while changes are told, and while a listen request is agreed to
+	listens []*subscriber      // in the order they came
+	telling sync.Mutex         // held while changes are told, and while a listen request is agreed to
 }
 
 func newToHandshake(r *relay) *toHandshake {
@@ -30,7 +31,7 @@ func newToHandshake(r *relay) *toHandshake {
 	if slices.Contains(legacyVersions, r.cfg.ProtocolVersion) {
 		version = r.cfg.ProtocolVersion
 	}
-	return &toHandshake{r: r, version: version, parked: make(map[string]*upcall), listens: make(map[*call]*subscriber)}
+	return &toHandshake{r: r, version: version, parked: make(map[string]*upcall)}
 }
 
 // hostMeta is what a request says of the host that makes it (spec 5.01).
@@ -114,8 +115,8 @@ func (t *toHandshake) discover(ctx context.Context, c *call, sent sentFunc) erro
 	case err != nil:
 		return err
 	}
-	result := object{{"supportedVersions", encodeTexts(spoken())}, {"capabilities", portable(l.result.child("capabilities")).raw()}}
-	if instructions := l.result.get("instructions"); instructions != nil {
+	result := object{{"supportedVersions", encodeTexts(spoken())}, {"capabilities", portable(l.result().child("capabilities")).raw()}}
+	if instructions := l.result().get("instructions"); instructions != nil {
 		result = append(result, member{"instructions", instructions})
 	}
 	return t.r.deliver(rawResult(c.id, l.whole(c.message, result).raw()), c)
@@ -193,8 +194,8 @@ type link struct {
 	inner    *relay
 	declares []string // capabilities, as flatten returns them
 
-	opened chan struct{} // closed when result or err is set
-	result object        // of initialize
+	opened chan struct{} // closed when said or err is set
+	said   atomic.Pointer[object]
 	err    error
 
 	feeding sync.Mutex // held while inner takes a message
@@ -295,6 +296,9 @@ func (t *toHandshake) newLink(declares []string) *link {
 	l.inner.server = newLegacyServer(l.inner)
 	l.inner.hostReady.Store(true)
 	t.r.work.Go(l.inner.runLane) // ends when the relay takes no more input
+	if every := t.r.cfg.KeepAlive; every > 0 {
+		t.r.work.Go(func() { l.inner.keepAlive(every) }) // ends with the relay
+	}
 	return l
 }
 
@@ -325,9 +329,26 @@ func (l *link) initialize(ctx context.Context, meta hostMeta) error {
 	if chosen := result.text("protocolVersion"); !slices.Contains(legacyVersions, chosen) {
 		return unsupported(&unsupportedError{[]string{chosen}}, mcp.UNSUPPORTED_PROTOCOL_VERSION, l.t.version)
 	}
-	l.result = result
+	l.said.Store(&result)
 	l.feed(built([]byte(`{"jsonrpc":"2.0","method":"notifications/initialized"}`)), nil)
 	return nil
+}
+
+// result returns what the server said to initialize.
+func (l *link) result() object { return *l.said.Load() }
+
+// renewed takes what the server said to initialize in a new session. A host of 2026-07-28 has agreed on
+// nothing that this could be against (spec 1.46).
+func (l *link) renewed(result []byte) bool {
+	o := readObject(bytes.Clone(result))
+	if !slices.Contains(legacyVersions, o.text("protocolVersion")) {
+		return false
+	}
+	l.said.Store(&o)
+	l.mu.Lock()
+	l.listed = false
+	l.mu.Unlock()
+	return true
 }
 
 // A refusedError means that a server does not take initialize.
@@ -345,7 +366,7 @@ func (l *link) feed(m *message, answer func([]byte)) {
 
 // offers tells whether the server declared a capability.
 func (l *link) offers(capability string) bool {
-	return l.result.child("capabilities").has(capability)
+	return l.result().child("capabilities").has(capability)
 }
 
 // whole completes a result with what 2026-07-28 requires in each (spec 1.49, 1.50, 5.64).
@@ -362,7 +383,7 @@ func (l *link) whole(m *message, result object) object {
 		}
 	}
 	meta := result.child("_meta")
-	if info := l.result.get("serverInfo"); info != nil && !meta.has(mcp.MetaKeyServerInfo) {
+	if info := l.result().get("serverInfo"); info != nil && !meta.has(mcp.MetaKeyServerInfo) {
 		result = result.with("_meta", append(slices.Clip(meta), member{mcp.MetaKeyServerInfo, info}).raw())
 	}
 	return result

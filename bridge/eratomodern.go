@@ -41,6 +41,7 @@ func newToModern(r *relay) *toModern {
 
 func (t *toModern) request(ctx context.Context, c *call, sent sentFunc) error {
 	c.heard() // what the server has to answer in time are the requests made here
+	defer t.forgetProgress(c)
 	if row := eraRequests[mcp.MCPMethod(c.method)].toModern; row != nil {
 		return row(t, ctx, c, sent)
 	}
@@ -163,8 +164,9 @@ func (t *toModern) ask(ctx context.Context, c *call, params object, sent sentFun
 		if err != nil || again || errorCode(answer) != mcp.UNSUPPORTED_PROTOCOL_VERSION {
 			return answer, err
 		}
-		if _, err := t.server.probe(ctx, t.withMeta(object{}), nil); err != nil {
-			return answer, nil // spec 6.73
+		if _, changed := t.server.probe(ctx, t.withMeta(object{}), nil); changed != nil {
+			t.r.log.Debug("the server does not speak the revision any more", "error", changed)
+			return answer, nil //nolint:nilerr // the server's answer is what tells (spec 6.73)
 		}
 	}
 }
@@ -362,6 +364,15 @@ func (t *toModern) fromServer(m *message, via *call) {
 		return
 	}
 	t.r.out.write(rawNotification(string(m.method), withoutMeta(params).raw()))
+}
+
+// forgetProgress makes room for a token that is used again: it is unique only among requests under way.
+func (t *toModern) forgetProgress(c *call) {
+	if token := readObject(c.params).child("_meta").get("progressToken"); token != nil {
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		delete(t.progress, idKey(token))
+	}
 }
 
 // progresses tells whether progress has grown: a request that is made again begins anew, but to the host

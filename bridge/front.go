@@ -188,5 +188,5 @@ func (f *front) leave() {
 	case <-ended:
 	case <-bound.C:
 	}
-	r.endpoint.client.CloseIdleConnections()
+	r.endpoint.closeIdleConnections()
 }

@@ -221,6 +221,7 @@ func (s *httpSSE) listen(ctx context.Context, l *connection, ready chan<- error)
 	memory := s.r.memory.claim()
 	defer memory.release()
 	events := newEventReader(ctx, resp.Body, s.r.cfg.MaxMessage, memory)
+	defer events.close()
 	for {
 		ev, err := events.next()
 		switch {

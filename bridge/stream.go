@@ -231,6 +231,7 @@ func (r *relay) pump(ctx context.Context, body io.Reader, at *position, via *cal
 	memory := r.memory.claim()
 	defer memory.release()
 	events := newEventReader(ctx, body, r.cfg.MaxMessage, memory)
+	defer events.close()
 	events.id, events.retry = at.id, at.retry
 	at.unfinished = nil
 	var linger *time.Timer

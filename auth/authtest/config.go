@@ -58,6 +58,9 @@ type Config struct {
 	ResourceOptional bool          // tokens may lack a resource, and are then good for all
 	Token            Edit          // of the token endpoint's good answers. The tokens themselves stay as they are.
 	FormTokens       bool          // those answers are form-encoded
+	IDTokens         bool          // who asks for the scope openid gets an ID token too, and the guard takes only those
+	NoIDOnRefresh    bool          // with IDTokens: a renewal brings none
+	IDLifetime       time.Duration // of ID tokens, 0 means that of access tokens
 
 	// Tokens that are bound to a key (RFC 9449), here and at the guard.
 	DPoP         bool // if a proof comes, the tokens are bound to its key; all metadata say so

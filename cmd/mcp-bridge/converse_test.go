@@ -27,6 +27,7 @@ const badConversation = 99
 //	terminate   send it SIGTERM
 //	end         close its standard input
 //	browser     wait until it has opened the fake browser
+//	allow       sign in at the page that was opened, which nobody has looked at
 //	paste       sign in at the page that was opened, and send the address that this ends at
 //
 // At the end the program's input ends, unless one of hangup, interrupt, terminate and end came
@@ -81,6 +82,17 @@ func converse(file string, command []string) int {
 		case "browser":
 			if _, err := waitForBrowser(len(before)); err != nil {
 				return badEnd(cmd, "%v", err)
+			}
+		case "allow":
+			address, err := signInElsewhere(len(before))
+			if err == nil {
+				var resp *http.Response
+				if resp, err = http.Get(address); err == nil {
+					resp.Body.Close()
+				}
+			}
+			if err != nil {
+				return badEnd(cmd, "signing in: %v", err)
 			}
 		case "paste":
 			address, err := signInElsewhere(len(before))

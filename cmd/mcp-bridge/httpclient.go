@@ -11,8 +11,11 @@ import (
 	"net"
 	"net/http"
 	"net/http/cookiejar"
+	"net/url"
 	"os"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +32,7 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 			Proxy:                  proxyFor,
 			OnProxyConnectResponse: onProxyConnectResponse,
 			DialContext:            o.dial,
-			TLSClientConfig:        &tls.Config{}, // RoundTrip sets RootCAs
+			TLSClientConfig:        o.tlsConfig(),
 			TLSHandshakeTimeout:    o.connectTimeout,
 			ForceAttemptHTTP2:      true,
 			// With the default of 2, many requests at once would leave each connection but two
@@ -43,9 +46,13 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second},
 		}},
 	}
+	if server, err := url.Parse(o.url); err == nil && o.headerCommand != "" {
+		o.printedHeader = &headerCommand{command: o.headerCommand, server: server, base: client.Transport, keep: o.redactor.add, timeout: headerCommandTimeout}
+		client.Transport = o.printedHeader
+	}
 	if !o.disableCookies {
 		// Load balancers keep a client on one server by a cookie.
-		client.Jar, _ = cookiejar.New(nil) // has no error to return
+		client.Jar = &cookieJar{}
 	}
 	return client
 }
@@ -57,8 +64,54 @@ func (o *options) dial(ctx context.Context, network, addr string) (net.Conn, err
 	if err == nil && isLoopback(host) && net.ParseIP(host) == nil {
 		addr = net.JoinHostPort("localhost", port)
 	}
+	switch {
+	case o.ipv4:
+		network = "tcp4"
+	case o.ipv6:
+		network = "tcp6"
+	}
 	d := net.Dialer{Timeout: o.connectTimeout}
-	return d.DialContext(ctx, network, addr)
+	conn, err := d.DialContext(ctx, network, addr)
+	if wrong, ok := errors.AsType[*net.AddrError](err); ok && network != "tcp" {
+		version := strings.TrimPrefix(network, "tcp")
+		return nil, fmt.Errorf("%s has no IPv%s address; leave --ipv%s out", wrong.Addr, version, version)
+	}
+	return conn, err
+}
+
+// tlsConfig returns the settings of TLS connections, but for RootCAs, which RoundTrip sets.
+func (o *options) tlsConfig() *tls.Config {
+	cfg := &tls.Config{}
+	if o.clientCert != nil {
+		// Not cfg.Certificates: of those, only one is sent whose authority the server names, and
+		// what it thinks of ours is for the server to say.
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.clientCert, nil }
+	}
+	return cfg
+}
+
+// A cookieJar is a jar that costs nothing as long as no cookie was set, as few servers set one: to
+// find out that there is none for a URL takes net/http's longer than much else about a request.
+type cookieJar struct {
+	once sync.Once
+	jar  atomic.Pointer[cookiejar.Jar]
+}
+
+// Cookies returns the cookies for a request.
+func (j *cookieJar) Cookies(u *url.URL) []*http.Cookie {
+	if jar := j.jar.Load(); jar != nil {
+		return jar.Cookies(u)
+	}
+	return nil
+}
+
+// SetCookies keeps the cookies of a response.
+func (j *cookieJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
+	j.once.Do(func() {
+		jar, _ := cookiejar.New(nil) // has no error to return
+		j.jar.Store(jar)
+	})
+	j.jar.Load().SetCookies(u, cookies)
 }
 
 // addCAFile adds the certificates in the named PEM file to those that are trusted.
@@ -115,7 +168,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Context().Err() != nil {
 		return nil, err
 	}
-	return nil, t.options.withProxy(req, withCAHint(err))
+	return nil, t.options.withProxy(req, t.options.withClientCertHint(withCAHint(err)))
 }
 
 // withCAHint adds to the error for a certificate what helps against it.
