@@ -93,6 +93,20 @@ func TestEnterprise(t *testing.T) {
 	}
 }
 
+// Of what an identity provider does not vouch for, the authorization server is not asked.
+func TestEnterpriseWithFewerScopes(t *testing.T) {
+	t.Parallel()
+	f, idp := enterprise(t, func(c *authtest.Config) { c.Token = authtest.Edit{"scope": "a"} })
+	f.again(func(c *auth.Config) { c.Scopes = []string{"a", "b"} })
+	f.mustCall()
+	if requests := idp.Requests(); requests[len(requests)-1].Form.Get("scope") != "a b" || f.last(bearers).Get("scope") != "a" {
+		t.Errorf("asked the identity provider for %q, then for %q", requests[len(requests)-1].Form["scope"], f.last(bearers)["scope"])
+	}
+	if rec := f.record(); rec.Scope != "a" {
+		t.Errorf("the record's scope is %q", rec.Scope)
+	}
+}
+
 // A client of the identity provider that has no secret there, and one of the server's that has a key, or a
 // document.
 func TestEnterpriseClients(t *testing.T) {

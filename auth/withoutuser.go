@@ -2,34 +2,17 @@ package auth
 
 import (
 	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 )
 
-// The grant types by which a token is had without asking the user, and what goes with them.
+// The grant types by which a token is had without asking the user.
 const (
-	grantClientCredentials = "client_credentials"                              // RFC 6749 4.4
-	grantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // RFC 7523 2.1
-	grantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // RFC 8693 2.1
-
-	typeIDToken = "urn:ietf:params:oauth:token-type:id_token" // RFC 8693 3
-	typeIDJAG   = "urn:ietf:params:oauth:token-type:id-jag"   // Identity Assertion Authorization Grant 4.3
+	grantClientCredentials = "client_credentials"                          // RFC 6749 4.4
+	grantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer" // RFC 7523 2.1
 )
-
-// An IdentityProvider knows who the user is, and vouches for that to the authorization servers that its
-// organization uses, so that these need not ask (enterprise-managed authorization, spec 7).
-type IdentityProvider struct {
-	TokenURL     string // its token endpoint
-	ClientID     string // the client as it is known there
-	ClientSecret string // "" if it needs none there
-
-	// IDToken returns the ID token that the user got there (OpenID Connect Core 2). It is called for each
-	// use, since ID tokens end.
-	IDToken func() (string, error)
-}
 
 // asksUser tells whether a token is had by asking the user.
 func (c *Config) asksUser() bool {
@@ -86,16 +69,13 @@ func (t *Transport) tokenWithoutUser(d *discovery, c challenge, granted string) 
 	if err != nil {
 		return nil, err
 	}
-	if len(scopes) > 0 {
-		form.Set("scope", strings.Join(scopes, " "))
-	}
 	reply, err := g.ask(t.ctx, form, d.resource)
 	if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() && client.ID != "" {
 		return nil, signInError{fmt.Errorf("%w: the configured client %q was refused: %w", ErrClientNotFound, client.ID, err)}
 	} else if err != nil {
 		return nil, finally(fmt.Errorf("getting a token without a user: %w", err))
 	}
-	rec := t.newRecord(d, client, &reply.Token, cmp.Or(reply.scope, strings.Join(scopes, " ")))
+	rec := t.newRecord(d, client, &reply.Token, cmp.Or(reply.scope, form.Get("scope")))
 	t.keep(rec)
 	return rec, nil
 }
@@ -110,60 +90,28 @@ func finally(err error) error {
 
 // formWithoutUser returns the parameters of the grant, but for those that all grants have.
 func (t *Transport) formWithoutUser(d *discovery, scopes []string) (url.Values, error) {
-	switch {
-	case t.cfg.ClientCredentials:
-		return url.Values{"grant_type": {grantClientCredentials}}, nil
-	case t.cfg.IdentityProvider != nil:
-		jag, err := t.idJAG(d, scopes)
-		return url.Values{"grant_type": {grantJWTBearer}, "assertion": {jag}}, err
-	}
-	assertion, err := t.cfg.ClientAssertion()
-	return url.Values{"grant_type": {grantJWTBearer}, "assertion": {assertion}}, err
-}
-
-// idJAG has the identity provider vouch for the user: it exchanges the ID token for an Identity Assertion JWT
-// Authorization Grant, which is good at the MCP server's authorization server alone (RFC 8693 2,
-// enterprise-managed authorization 4).
-func (t *Transport) idJAG(d *discovery, scopes []string) (string, error) {
-	idp := t.cfg.IdentityProvider
-	idToken, err := idp.IDToken()
-	if err != nil {
-		return "", err
-	}
-	client := &Client{ID: idp.ClientID, Secret: idp.ClientSecret, AuthMethod: methodNone}
-	if client.Secret != "" {
-		client.AuthMethod = methodPost
-	}
-	form := url.Values{
-		"grant_type": {grantTokenExchange}, "requested_token_type": {typeIDJAG},
-		"subject_token": {idToken}, "subject_token_type": {typeIDToken},
-		"audience": {d.server.Issuer}, "resource": {cmp.Or(d.resource, canonicalResource(t.server))}, // it must be there (4)
-	}
+	form := url.Values{"grant_type": {grantJWTBearer}}
 	if len(scopes) > 0 {
 		form.Set("scope", strings.Join(scopes, " "))
 	}
-	g := &grant{t: t, client: client}
-	body, err := g.post(t.ctx, identityProvider, idp.TokenURL, form)
-	if err != nil {
-		return "", notVouched(err)
+	switch {
+	case t.cfg.ClientCredentials:
+		form.Set("grant_type", grantClientCredentials)
+	case t.cfg.IdentityProvider != nil:
+		jag, err := t.vouch(d, form.Get("scope"))
+		if err != nil {
+			return nil, err
+		}
+		form.Set("assertion", jag.Token)
+		if jag.Scope != "" {
+			form.Set("scope", jag.Scope) // there is no use in asking for what it does not cover
+		}
+	default:
+		assertion, err := t.cfg.ClientAssertion()
+		if err != nil {
+			return nil, err
+		}
+		form.Set("assertion", assertion)
 	}
-	var reply struct {
-		Token string `json:"access_token"` // so called "for historical reasons", RFC 8693 2.2.1
-		Type  string `json:"issued_token_type"`
-	}
-	if err := json.Unmarshal(body, &reply); err != nil || reply.Token == "" || reply.Type != typeIDJAG {
-		return "", signInError{fmt.Errorf("%w: the %s did not give an ID-JAG", ErrNotVouched, identityProvider)}
-	}
-	return reply.Token, nil
+	return form, nil
 }
-
-// notVouched tells a refusal of the identity provider's from what passes.
-func notVouched(err error) error {
-	if refused, ok := errors.AsType[*TokenError](err); ok && !refused.isTransient() {
-		return signInError{fmt.Errorf("%w: %w", ErrNotVouched, err)}
-	}
-	return fmt.Errorf("asking the identity provider to vouch for the user: %w", err)
-}
-
-// identityProvider names its token endpoint in a TokenError.
-const identityProvider = "identity provider's token endpoint"
