@@ -95,6 +95,7 @@ func TestTokenChallengeForBoundTokens(t *testing.T) {
 // among other challenges is read as it was written.
 func FuzzChallenge(f *testing.F) {
 	f.Add(`Bearer resource_metadata="x"`, prmURL, "a b", "invalid_token", `a, "b" \`, int64(1))
+	f.Add(`Bearer, DPoP algs="ES256", error=use_dpop_nonce`, prmURL, "a", "", "", int64(4))
 	f.Add(`Negotiate YII==, Bearer a='b`, "", "", "", "", int64(2))
 	f.Add("Bearer a=\"\\", "\x00", "\\", `"`, "=,'", int64(3))
 	f.Fuzz(func(t *testing.T, raw, metadata, scope, code, description string, seed int64) {

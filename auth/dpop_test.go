@@ -235,7 +235,7 @@ func TestDPoPProofRefused(t *testing.T) {
 					}
 					req.Body.Close()
 					return &http.Response{StatusCode: http.StatusUnauthorized, Body: http.NoBody,
-						Header: http.Header{"Www-Authenticate": {`DPoP error="` + code + `"`}, "Dpop-Nonce": {"n"}}}, nil
+						Header: http.Header{"Www-Authenticate": {`DPoP error="` + code + `", error_description="not for ` + req.Header.Get("Authorization") + `"`}, "Dpop-Nonce": {"n"}}}, nil
 				})
 			})
 			for range 3 {
@@ -247,8 +247,8 @@ func TestDPoPProofRefused(t *testing.T) {
 			if rec := f.record(); rec.Token == nil || rec.Token.Access != want.Token.Access {
 				t.Errorf("the record is %+v", rec)
 			}
-			if !strings.Contains(f.log.String(), "clock") {
-				t.Errorf("the log does not say what can be wrong:\n%s", f.log)
+			if text := f.log.String(); !strings.Contains(text, "clock") || !strings.Contains(text, code+": not for DPoP [hidden]") || strings.Contains(text, "secret-") {
+				t.Errorf("the log does not say what is wrong, or more than that:\n%s", text)
 			}
 		})
 	}

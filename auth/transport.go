@@ -245,7 +245,8 @@ func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try 
 	}
 	if h.isBound() && isAboutProof(c.errorCode) {
 		// Another token would come with the same proof.
-		t.cfg.Log.Warn("the server does not take the proof that the token is ours (DPoP); a clock that is wrong can be why", "error", clip(c.errorCode+": "+c.description, longestText))
+		shown := ReadChallenge(resp.Header, h.Token.Access)
+		t.cfg.Log.Warn("the server does not take the proof that the token is ours (DPoP); a clock that is wrong can be why", "error", words(shown.Error, shown.Description))
 		return n, false
 	}
 	if refused := resp.StatusCode == http.StatusUnauthorized || c.errorCode == insufficientScope; refused && try < 2 {
