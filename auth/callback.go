@@ -76,12 +76,17 @@ func tryListen(host string, port int, path string) (*callback, error) {
 		c.listeners = append(c.listeners, l)
 		port = l.Addr().(*net.TCPAddr).Port
 	}
-	c.redirectURI = "http://" + net.JoinHostPort(host, strconv.Itoa(port)) + path
+	c.redirectURI = redirectURI(host, port, path)
 	c.server = &http.Server{Handler: c, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	for _, l := range c.listeners {
 		c.done.Go(func() { _ = c.server.Serve(l) }) // ends with finish
 	}
 	return c, nil
+}
+
+// redirectURI returns the address of a callback (RFC 8252 7.3).
+func redirectURI(host string, port int, path string) string {
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port)) + path
 }
 
 // port returns the port that the callback listens on.

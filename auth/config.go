@@ -93,7 +93,7 @@ type Event struct {
 type EventKind int
 
 const (
-	SignInStarted   EventKind = iota // URL has been handed to the browser
+	SignInStarted   EventKind = iota // URL is where to sign in; the browser has it, from us or from a process that was killed
 	DeviceStarted                    // URL is to be opened anywhere, and Code entered
 	SignInElsewhere                  // another process has the sign-in page open, at URL, if known
 	SignInDone                       // a sign-in ended well

@@ -17,6 +17,9 @@
 //	token       exchange the code                                  RFC 6749
 //	storage     keep the record
 //
+// What a sign-in needs to end is kept while it waits (pending.go): if the process is killed, the next
+// one listens at the same address for the same answer.
+//
 // In place of the browser there is a code for another device (device.go, RFC 8628). Without a user
 // (withoutuser.go) a client shows its own credentials (RFC 6749 4.4, assertion.go for RFC 7523), or
 // what its platform or the user's identity provider says (RFC 7523, RFC 8693). Such a token is not

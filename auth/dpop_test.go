@@ -345,6 +345,20 @@ func TestDPoPInTwoProcesses(t *testing.T) {
 	f.wantTokenCalls(2, 2, 1) // each first one lacked the nonce, which either process has to be told
 }
 
+// A token by device code is bound as well.
+func TestDPoPByDevice(t *testing.T) {
+	t.Parallel()
+	f := setup(t, func(c *authtest.Config) {
+		wantsNonces(c)
+		c.AutoApprove = true
+	}, func(c *auth.Config) { c.DeviceCode = true })
+	f.signIn()
+	f.wantBound(true)
+	if f.tabs() != 0 {
+		t.Errorf("%d tabs", f.tabs())
+	}
+}
+
 // Nor is a token of another origin's server sent there, or a proof.
 func TestDPoPStaysWithItsOrigin(t *testing.T) {
 	t.Parallel()

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -21,6 +22,10 @@ type Record struct {
 	Client    *Client `json:"client,omitempty"`   // used for Token; a configured one without its secret
 	Token     *Token  `json:"token,omitempty"`
 
+	// Pending is a sign-in that waits for the user, for another process to go on with if this one is
+	// killed. It is secret: with it an answer to that sign-in is worth a token.
+	Pending json.RawMessage `json:"pending,omitempty"`
+
 	unsaved bool // storage could not keep it
 
 	// File is where List found the record, and Sealed tells whether it is sealed there.
@@ -37,6 +42,15 @@ type Client struct {
 	AuthMethod   string    `json:"auth_method"`            // token_endpoint_auth_method (RFC 7591 2)
 	RedirectURI  string    `json:"redirect_uri,omitempty"`
 	Registered   bool      `json:"registered,omitempty"` // dynamically: it may be replaced by another
+}
+
+// kept returns what is written of a client: a configured secret stays where it was configured.
+func (c *Client) kept() *Client {
+	kept := *c
+	if !kept.Registered {
+		kept.Secret = ""
+	}
+	return &kept
 }
 
 // expired tells whether the client's secret is of no use any more (spec 4.71).

@@ -14,7 +14,7 @@
 //	   (who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
 //	                                      ▼        └── GET stream ◀───────────────────────
 //	stdout ◀───────────────────────── output
-//	                          (one message, one Write)
+//	                          (whole messages only)
 //
 // # Answers
 //

@@ -146,27 +146,3 @@ func (s *subscriber) hears(m *message, uri string) bool {
 	list, _ = strings.CutSuffix(list, "/list_changed")
 	return s.honoured.has(list + "ListChanged")
 }
-
-// watch lets a question by URL know when the server says that it is done.
-func (l *link) watch(q *question) {
-	id := q.params.text("elicitationId")
-	if id == "" {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.watched == nil {
-		l.watched = make(map[string]chan struct{})
-	}
-	l.watched[id] = q.notify
-}
-
-func (l *link) elicited(m *message, _ *call) {
-	id := readObject(m.params).text("elicitationId")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if done := l.watched[id]; done != nil {
-		close(done)
-		delete(l.watched, id)
-	}
-}

@@ -375,7 +375,7 @@ func TestModernHost_AnswersInTwoRetries(t *testing.T) {
 func TestModernHost_FinishedWhileParked(t *testing.T) {
 	for name, withdrawn := range map[string]bool{"without an answer": false, `"notifications/cancelled (U, for its own request): Remove from pending; ignore that answer later"`: true} {
 		t.Run(name, func(t *testing.T) {
-			eachHandshakeServer(t, func() *bridgetest.Legacy {
+			eachInFakeTime(t, func() *bridgetest.Legacy {
 				done := make(chan struct{})
 				return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
 					if x.Method == "acme/finish" {
@@ -402,6 +402,7 @@ func TestModernHost_FinishedWhileParked(t *testing.T) {
 				key, _ := r.only()
 				h.request("2", "acme/finish", "")
 				h.complete("2")
+				time.Sleep(time.Second)
 				h.fence("3")
 				h.noNotes("nothing belongs to a live request")
 				h.request("4", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
@@ -419,7 +420,7 @@ func TestModernHost_FinishedWhileParked(t *testing.T) {
 
 // A question that is withdrawn before the host is asked is not asked.
 func TestModernHost_QuestionWithdrawnAtOnce(t *testing.T) {
-	eachHandshakeServer(t, func() *bridgetest.Legacy {
+	eachInFakeTime(t, func() *bridgetest.Legacy {
 		return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
 			if x.Method != "tools/call" {
 				return ""
@@ -432,6 +433,7 @@ func TestModernHost_QuestionWithdrawnAtOnce(t *testing.T) {
 		h.request("1", "tools/call", `"name":"a"`)
 		r := h.result("1")
 		if r.ResultType == "input_required" { // the machine was slow; then the result is there on the retry
+			time.Sleep(time.Second)
 			key, _ := r.only()
 			h.request("1", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
 			h.complete("1")

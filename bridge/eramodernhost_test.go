@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"mcp-bridge/bridge"
 	"mcp-bridge/bridge/bridgetest"
@@ -32,6 +33,22 @@ func eachHandshakeServer(t *testing.T, legacy func() *bridgetest.Legacy, test fu
 			sc.Legacy = legacy()
 			h, s := startModernHost(t, sc, bridge.Config{})
 			test(t, h, s)
+		})
+	}
+}
+
+// eachInFakeTime does so where it matters that everybody has read what was sent: time goes on when they
+// have (see inFakeTime).
+func eachInFakeTime(t *testing.T, legacy func() *bridgetest.Legacy, test func(*testing.T, *modernHost, *bridgetest.Server)) {
+	t.Parallel()
+	for name, sc := range handshakeServers() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				sc.Legacy = legacy()
+				s, bc := startOnPipes(t, sc)
+				test(t, newModernHost(startHost(t, bc)), s)
+			})
 		})
 	}
 }

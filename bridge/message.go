@@ -29,6 +29,7 @@ type message struct {
 	id     []byte // raw JSON string or number; nil when there is none or it is null
 	method []byte // without quotes
 	params []byte // raw JSON
+	meta   []byte // raw JSON; the _meta of params
 	result []byte // raw JSON
 	err    []byte // raw JSON; the member named error
 	items  [][]byte
@@ -113,7 +114,10 @@ func (m *message) object(s *scanner) bool {
 				m.method = plain(value)
 			}
 		case "params":
-			m.params = value
+			m.params, m.meta = value, nil
+			if s.metaAt > start {
+				m.meta = s.b[s.metaAt:s.metaEnd:s.metaEnd]
+			}
 		case "result":
 			m.result = value
 		case "error":

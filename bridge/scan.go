@@ -19,6 +19,8 @@ type scanner struct {
 	more      func([]byte) ([]byte, bool) // returns b with more of the text behind it, false at its end; nil if b is all
 	i         int                         // next byte to read
 	depth     int
+	metaAt    int // where the last _meta one level down begins and ends; 0 if there was none
+	metaEnd   int
 	lineBreak bool // a raw CR or LF was seen; in valid JSON it stands between tokens
 }
 
@@ -110,6 +112,8 @@ func (s *scanner) object(visit func(key []byte, start, end int)) bool {
 		}
 		if visit != nil {
 			visit(key, start, s.i)
+		} else if s.depth == 2 && len(key) >= len(`"_meta"`) && string(plain(key)) == "_meta" {
+			s.metaAt, s.metaEnd = start, s.i
 		}
 		if more = s.space() == ','; more {
 			s.i++

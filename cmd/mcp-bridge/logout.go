@@ -137,6 +137,8 @@ func (o *options) endLogin(cmd *cobra.Command, cfg auth.Config, r *auth.Record) 
 		name += " (profile " + oneLine(r.Profile) + ")"
 	}
 	switch {
+	case r.Client == nil && r.Pending != nil:
+		fmt.Fprintf(cmd.OutOrStdout(), "gave up the sign-in at %s that was not finished\n", name)
 	case r.Token == nil:
 		fmt.Fprintf(cmd.OutOrStdout(), "forgot the registration at %s\n", name)
 	case r.RevokeURL == "":
