@@ -351,7 +351,7 @@ func TestDPoPByDevice(t *testing.T) {
 	f := setup(t, func(c *authtest.Config) {
 		wantsNonces(c)
 		c.AutoApprove = true
-	}, func(c *auth.Config) { c.DeviceCode = true })
+	}, byDevice)
 	f.signIn()
 	f.wantBound(true)
 	if f.tabs() != 0 {
