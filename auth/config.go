@@ -30,14 +30,24 @@ type Config struct {
 
 	// ClientCredentials asks for a token for the client itself, without a user (RFC 6749 4.4).
 	ClientCredentials bool
-	// TokenEndpoint is where ClientCredentials gets its token, for servers that do not say it:
-	// nothing is discovered then.
+	// TokenEndpoint is where ClientCredentials, or a ClientAssertion by itself, gets its token, for
+	// servers that do not say it: nothing is discovered then.
 	TokenEndpoint string
+	// ClientAssertion returns a JWT by which the platform that the client runs on vouches for it. It is
+	// called for each use. Such a JWT is all that a token is asked for with (RFC 7523 2.1, workload
+	// identity); but with ClientCredentials or IdentityProvider it authenticates the client, in place of a
+	// secret (RFC 7523 2.2).
+	ClientAssertion func() (string, error)
+	// IdentityProvider vouches for the user, who is not asked (enterprise-managed authorization).
+	IdentityProvider *IdentityProvider
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
 	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for
 	// servers that know users by that one.
 	UseIDToken bool
+
+	// DPoP says whether tokens are bound to a key. Default: where the server asks for it.
+	DPoP DPoPMode
 
 	// AuthorizeParams are added to the authorization request.
 	AuthorizeParams url.Values
@@ -128,8 +138,8 @@ func (c *Config) check() error {
 			return fmt.Errorf("the authorization parameter %s can't be set", name)
 		}
 	}
-	if c.ClientCredentials && (c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil) {
-		return errors.New("client credentials need a client ID, and a secret or a key")
+	if err := c.checkWithoutUser(); err != nil {
+		return err
 	}
 	if c.SuccessURL != "" {
 		if err := c.checkSuccessURL(); err != nil {
@@ -139,16 +149,16 @@ func (c *Config) check() error {
 	if c.TokenEndpoint != "" {
 		u, err := url.Parse(c.TokenEndpoint)
 		switch {
-		case !c.ClientCredentials:
-			return errors.New("a token endpoint can be given for client credentials only")
+		case !c.ClientCredentials && !c.isWorkload():
+			return errors.New("a token endpoint can be given for client credentials and assertions only")
 		case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 			return errors.New("the token endpoint is no https URL, without user and fragment")
 		case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
 			return fmt.Errorf("the token endpoint on %s uses plain http, only https is allowed", u.Host)
 		}
 	}
-	if c.ClientCredentials && c.UseIDToken {
-		return errors.New("client credentials bring no ID token")
+	if c.UseIDToken && (!c.asksUser() || c.DPoP == DPoPAlways) {
+		return errors.New("an ID token is for a user who signs in, and is bound to no key")
 	}
 	if c.SignInTimeout <= 0 {
 		c.SignInTimeout = defaultSignInTimeout

@@ -56,6 +56,34 @@ func TestConfigIsChecked(t *testing.T) {
 		{name: "client credentials", change: func(c *Config) { c.ClientCredentials, c.ClientID, c.ClientSecret = true, "a", "b" }},
 		{name: "client credentials without ID", change: func(c *Config) { c.ClientCredentials, c.ClientSecret = true, "b" }, want: "client ID"},
 		{name: "client credentials without secret", change: func(c *Config) { c.ClientCredentials, c.ClientID = true, "a" }, want: "secret"},
+		{name: "client credentials with an assertion", change: func(c *Config) { c.ClientCredentials, c.ClientID, c.ClientAssertion = true, "a", nothing }},
+		{name: "an assertion alone", change: func(c *Config) { c.ClientAssertion = nothing }},
+		{name: "an assertion with a device code", change: func(c *Config) { c.ClientAssertion, c.DeviceCode = nothing, true }, want: "device code"},
+		{name: "client credentials with a device code", change: func(c *Config) {
+			c.ClientCredentials, c.ClientID, c.ClientSecret, c.DeviceCode = true, "a", "b", true
+		}, want: "device code"},
+
+		{name: "an ID token of a workload", change: func(c *Config) { c.ClientAssertion, c.UseIDToken = nothing, true }, want: "ID token"},
+		{name: "an ID token that is bound to a key", change: func(c *Config) { c.UseIDToken, c.DPoP = true, DPoPAlways }, want: "ID token"},
+		{name: "a workload's token endpoint", change: func(c *Config) { c.ClientAssertion, c.TokenEndpoint = nothing, "https://as.example/token" }},
+
+		{name: "an identity provider", change: withIDP("https://idp.example/token", func(*Config) {})},
+		{name: "an identity provider on loopback", change: withIDP("http://127.0.0.1:1/token", func(*Config) {})},
+		{name: "an identity provider on a private address", change: withIDP("https://10.0.0.1/token", func(*Config) {})},
+		{name: "an identity provider over http", change: withIDP("http://idp.example/token", func(*Config) {}), want: "token endpoint"},
+		{name: "an identity provider over http, allowed", change: withIDP("http://idp.example/token", func(c *Config) { c.AllowHTTP = true })},
+		{name: "an identity provider at no URL", change: withIDP("idp.example", func(*Config) {}), want: "token endpoint"},
+		{name: "an identity provider that would be sent a password", change: withIDP("https://me:secret@idp.example/token", func(*Config) {}), want: "token endpoint"},
+		{name: "an identity provider and an unknown client", change: withIDP("https://idp.example/token", func(c *Config) { c.ClientID = "" }), want: "client ID"},
+		{name: "an identity provider and a client document", change: withIDP("https://idp.example/token", func(c *Config) {
+			c.ClientID, c.ClientMetadataURL = "", "https://app.example/client.json"
+		})},
+		{name: "an identity provider that does not know the client", change: withIDP("https://idp.example/token", func(c *Config) { c.IdentityProvider.ClientID = "" }), want: "ID there"},
+		{name: "an identity provider without ID token", change: withIDP("https://idp.example/token", func(c *Config) { c.IdentityProvider.IDToken = nil }), want: "ID token"},
+		{name: "an identity provider and client credentials", change: withIDP("https://idp.example/token", func(c *Config) {
+			c.ClientCredentials, c.ClientSecret = true, "b"
+		}), want: "client credentials"},
+		{name: "an identity provider and a device code", change: withIDP("https://idp.example/token", func(c *Config) { c.DeviceCode = true }), want: "device code"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +99,16 @@ func TestConfigIsChecked(t *testing.T) {
 				t.Errorf("error %q lacks %q", err, test.want)
 			}
 		})
+	}
+}
+
+func nothing() (string, error) { return "", nil }
+
+// withIDP returns a change that adds an identity provider, and then another change.
+func withIDP(tokenURL string, change func(*Config)) func(*Config) {
+	return func(c *Config) {
+		c.ClientID, c.IdentityProvider = "a", &IdentityProvider{TokenURL: tokenURL, ClientID: "b", IDToken: nothing}
+		change(c)
 	}
 }
 

@@ -18,6 +18,9 @@ var (
 	// that the configured client was used at.
 	ErrIssuerChanged = errors.New("the authorization server has changed")
 
+	// ErrNotVouched means that the identity provider does not vouch for the user.
+	ErrNotVouched = errors.New("the identity provider does not vouch for the user")
+
 	// ErrSignInRequired means that the user has to sign in, and that the request at hand may not
 	// lead to that.
 	ErrSignInRequired = errors.New("sign-in is required")

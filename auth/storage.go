@@ -59,6 +59,7 @@ type Identity struct {
 	ClientID string // configured client ID or client metadata URL
 	Scopes   []string
 	Resource string
+	Grant    string // grant type by which a token is had without the user, "" if there is a user, or nothing else to tell it by
 }
 
 // Identity returns what a login by this configuration is kept under.
@@ -67,7 +68,14 @@ func (c *Config) Identity() Identity {
 	if c.OmitResource {
 		resource = "-"
 	}
-	return Identity{c.ServerURL, c.Profile, cmp.Or(c.ClientID, c.ClientMetadataURL), c.Scopes, resource}
+	id := Identity{Server: c.ServerURL, Profile: c.Profile, ClientID: cmp.Or(c.ClientID, c.ClientMetadataURL), Scopes: c.Scopes, Resource: resource}
+	switch {
+	case c.IdentityProvider != nil:
+		id.Grant = grantTokenExchange
+	case c.isWorkload():
+		id.Grant = grantJWTBearer
+	}
+	return id
 }
 
 // fileName returns the name of the identity's file: the host for people, a hash for everything.
@@ -85,7 +93,11 @@ func (id Identity) fileName() string {
 		}
 	}
 	sum := sha256.New()
-	for _, part := range []string{server, id.Profile, id.ClientID, strings.Join(id.Scopes, " "), id.Resource} {
+	parts := []string{server, id.Profile, id.ClientID, strings.Join(id.Scopes, " "), id.Resource}
+	if id.Grant != "" {
+		parts = append(parts, id.Grant)
+	}
+	for _, part := range parts {
 		fmt.Fprintf(sum, "%d:%s,", len(part), part)
 	}
 	host = strings.Map(func(c rune) rune {

@@ -57,6 +57,8 @@ func TestT11_FilesDiffer(t *testing.T) {
 		"no resource":        func(c *auth.Config) { c.OmitResource = true },
 		"profile":            func(c *auth.Config) { c.Profile = "x" },
 		"profile with slash": func(c *auth.Config) { c.Profile = "../x" },
+		"workload":           func(c *auth.Config) { c.ClientAssertion = func() (string, error) { return "", nil } },
+		"identity provider":  func(c *auth.Config) { c.IdentityProvider = &auth.IdentityProvider{} },
 	} {
 		cfg := base
 		change(&cfg)
@@ -87,6 +89,7 @@ func TestT11_FilesAreShared(t *testing.T) {
 		"callback":           func(c *auth.Config) { c.CallbackHost, c.CallbackPort, c.CallbackPath = "127.0.0.1", 1, "/x" },
 		"client credentials": func(c *auth.Config) { c.ClientCredentials = true },
 		"device code":        func(c *auth.Config) { c.DeviceCode = true },
+		"bound tokens":       func(c *auth.Config) { c.DPoP = auth.DPoPAlways },
 		"metadata":           func(c *auth.Config) { c.ClientMetadata = map[string]any{"a": 1} },
 		"authorize params":   func(c *auth.Config) { c.AuthorizeParams = map[string][]string{"a": {"b"}} },
 		"time limit":         func(c *auth.Config) { c.SignInTimeout = time.Second },

@@ -72,6 +72,7 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 			sayEvent(log, o.url, e)
 		},
 	}
+	a.vouch.add(&cfg)
 	if a.browser != "" {
 		cfg.Open = auth.OpenWith(a.browser)
 	}
@@ -139,6 +140,9 @@ func (o *options) signInHint(err error, again string) string {
 		sealed       *auth.SealedError
 		keychain     *auth.KeychainError
 	)
+	if hint := o.auth.vouch.hint(err); hint != "" {
+		return hint
+	}
 	switch {
 	case errors.As(err, &sealed):
 		return "unlock the keychain, or give that login up: " + o.commandHint("logout")
