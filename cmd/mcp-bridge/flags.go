@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +42,7 @@ type options struct {
 	maxInFlight     int
 	keepAlive       time.Duration
 	logLevel        slog.Level
-	logFile         *os.File  // or nil
+	logFile         *logFile  // or nil
 	redactor        *redactor // of the log; set by newLogger
 	disableCookies  bool
 	ipv4, ipv6      bool
