@@ -125,11 +125,11 @@ func (c *checkup) checkLogin() {
 	case l.Expired && !l.Refreshable && !c.o.auth.asksUser():
 		c.ok(stepLogin, facts, "the token ended at %s; the relay gets another by itself", end)
 	case l.Expired && !l.Refreshable:
-		c.fail(stepLogin, signIn+c.refreshAdvice("; for a login that lasts, "), facts, "the login ended at %s, and can't be renewed: %s", end, whyNotRefreshable(r))
+		c.fail(stepLogin, signIn+c.refreshAdvice(r, "; for a login that lasts: "), facts, "the login ended at %s, and can't be renewed: %s", end, whyNotRefreshable(r))
 	case l.IssuerChanged:
 		c.warn(stepLogin, signIn, facts, "the login is from %s, and the server now names %s: a new sign-in will be needed", shortened(r.Issuer), shortened(c.look.Server.Issuer))
 	case !l.Refreshable && !r.Token.Expiry.IsZero() && c.o.auth.asksUser():
-		c.warn(stepLogin, c.refreshAdvice(""), facts, "signed in until %s, and then anew: %s", end, whyNotRefreshable(r))
+		c.warn(stepLogin, c.refreshAdvice(r, ""), facts, "signed in until %s, and then anew: %s", end, whyNotRefreshable(r))
 	default:
 		c.ok(stepLogin, facts, "%s", loginState(r.Token, time.Now()))
 	}
@@ -142,12 +142,14 @@ func whyNotRefreshable(r *auth.Record) string {
 	return "there is no refresh token"
 }
 
-// refreshAdvice returns how to get a refresh token, behind a few words, "" where nothing is known to
-// help.
-func (c *checkup) refreshAdvice(before string) string {
+// refreshAdvice returns how to get a refresh token, behind a few words, "" where one is not what is missing.
+func (c *checkup) refreshAdvice(r *auth.Record, before string) string {
 	const offline = "offline_access"
-	if s := c.look.Server; s != nil && slices.Contains(s.Scopes, offline) && !slices.Contains(s.Ask, offline) {
+	switch s := c.look.Server; {
+	case r.Token.Refresh != "":
+		return ""
+	case s != nil && slices.Contains(s.Scopes, offline) && !slices.Contains(s.Ask, offline):
 		return before + "ask for " + offline + " too, by --scope: the authorization server offers it"
 	}
-	return ""
+	return before + "some servers give one when asked: --authorize-param prompt=consent, or access_type=offline with Google"
 }

@@ -168,7 +168,16 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Context().Err() != nil {
 		return nil, err
 	}
-	return nil, t.options.withProxy(req, t.options.withClientCertHint(withCAHint(err)))
+	return nil, t.options.withReason(req, err)
+}
+
+// withReason says in the error of req what was in the way, and what helps.
+func (o *options) withReason(req *http.Request, err error) error {
+	err = o.withClientCertHint(withCAHint(err))
+	if proxy, _ := proxyFor(req); proxy != nil {
+		return o.withProxy(req, proxy, err)
+	}
+	return withDialWords(err, o.connectTimeout)
 }
 
 // withCAHint adds to the error for a certificate what helps against it.

@@ -39,12 +39,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	if _, ok := errors.AsType[usageError](err); ok || !begun {
-		sayUsageError(stderr, err)
+		sayUsageError(stderr, cmd.CommandPath(), err)
 		return exitUsage
 	}
 	if _, ok := errors.AsType[loggedError](err); !ok {

@@ -120,6 +120,10 @@ func (o *options) connection(log *slog.Logger) (cfg bridge.Config, done func(), 
 func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer) error {
 	log, flush := newLogger(o, stderr)
 	defer flush()
+	if isTerminal(in) {
+		tell(log, "this is for a host to start, which then speaks MCP to it; 'mcp-bridge install HOST URL' has one do so, "+
+			"'mcp-bridge inspect URL' shows the server, Ctrl-C ends it")
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

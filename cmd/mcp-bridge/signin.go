@@ -139,6 +139,7 @@ func (o *options) signInHint(err error, again string) string {
 		token        *auth.TokenError
 		sealed       *auth.SealedError
 		keychain     *auth.KeychainError
+		metadata     *auth.MetadataError
 	)
 	if hint := o.auth.vouch.hint(err); hint != "" {
 		return hint
@@ -164,6 +165,8 @@ func (o *options) signInHint(err error, again string) string {
 		return "--scope says what to ask for instead"
 	case errors.As(err, &refused) && again != "":
 		return "to be asked again, " + again
+	case errors.As(err, &metadata) && !o.auth.deviceCode: // which may be what the server does not offer
+		return "if the URL is right, those who run the server have to mend this: show them what 'mcp-bridge doctor URL' says"
 	}
 	return ""
 }

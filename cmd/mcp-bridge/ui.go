@@ -69,8 +69,9 @@ type loggedError struct{ error }
 
 func (e loggedError) Unwrap() error { return e.error }
 
-func sayUsageError(stderr io.Writer, err error) {
-	fmt.Fprintf(stderr, "mcp-bridge: %s (see 'mcp-bridge --help')\n", oneLine(err.Error()))
+// sayUsageError says where the help of the command is, which is "mcp-bridge" or one like "mcp-bridge install".
+func sayUsageError(stderr io.Writer, command string, err error) {
+	fmt.Fprintf(stderr, "mcp-bridge: %s (see '%s --help')\n", oneLine(err.Error()), command)
 }
 
 func sayError(stderr io.Writer, err error) {
