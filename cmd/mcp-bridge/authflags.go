@@ -37,6 +37,7 @@ type authOptions struct {
 	deviceCode        bool
 	clientCredentials bool
 	requirePKCE       bool
+	allowPrivate      bool
 	profile           string
 
 	secretOnLine   bool // the secret stands on the command line, where others can read it
@@ -70,6 +71,7 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&a.deviceCode, "device-code", false, "sign in on another device, with a code")
 	fs.BoolVar(&a.clientCredentials, "client-credentials", false, "sign in as the client itself, without a user")
 	fs.BoolVar(&a.requirePKCE, "require-pkce-metadata", false, "refuse servers that do not say that they know PKCE")
+	fs.BoolVar(&a.allowPrivate, "allow-private", false, "let a server out there send the sign-in to private addresses")
 }
 
 // completeAuthFlags does for these flags what completeFlags does for the others.

@@ -14,6 +14,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"mcp-bridge/auth"
 )
 
 // newHTTPClient returns the client that all requests go through.
@@ -28,7 +30,7 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 		Transport: &transport{options: o, Transport: &http.Transport{
 			Proxy:                  proxyFor,
 			OnProxyConnectResponse: onProxyConnectResponse,
-			DialContext:            o.dial,
+			DialContext:            toLocalhost(auth.DialContext(&net.Dialer{Timeout: o.connectTimeout})),
 			TLSClientConfig:        &tls.Config{}, // RoundTrip sets RootCAs
 			TLSHandshakeTimeout:    o.connectTimeout,
 			ForceAttemptHTTP2:      true,
@@ -50,15 +52,19 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 	return client
 }
 
-// dial connects within the time limit. Names below localhost are this machine's, whatever a name
-// server may say (RFC 6761 section 6.3): plain http to them is allowed for that reason.
-func (o *options) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err == nil && isLoopback(host) && net.ParseIP(host) == nil {
-		addr = net.JoinHostPort("localhost", port)
+// A dialFunc connects to an address.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// toLocalhost returns dial with names below localhost leading to this machine, whatever a name server
+// may say (RFC 6761 section 6.3): plain http to them is allowed for that reason.
+func toLocalhost(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err == nil && isLoopback(host) && net.ParseIP(host) == nil {
+			address = net.JoinHostPort("localhost", port)
+		}
+		return dial(ctx, network, address)
 	}
-	d := net.Dialer{Timeout: o.connectTimeout}
-	return d.DialContext(ctx, network, addr)
 }
 
 // addCAFile adds the certificates in the named PEM file to those that are trusted.

@@ -40,7 +40,7 @@ func (o *options) hasAuthorization() bool { return o.requestHeader().Get("Author
 func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Config {
 	a := &o.auth
 	cfg := auth.Config{
-		ServerURL: o.url, AllowHTTP: o.allowHTTP,
+		ServerURL: o.url, AllowHTTP: o.allowHTTP, AllowPrivate: a.allowPrivate,
 		Scopes: a.scopes, Resource: a.resource, OmitResource: a.noResource,
 		ClientName: a.clientName, ClientID: a.clientID, ClientSecret: a.clientSecret, ClientKey: a.clientKey,
 		ClientMetadataURL: a.clientMetadataURL, ClientMetadata: a.clientMetadata,
