@@ -111,7 +111,14 @@ func (s *FileStorage) path() string {
 	return filepath.Join(s.Dir, cmp.Or(s.name, s.Identity.fileName()))
 }
 
-func (s *FileStorage) Load() (*Record, error) { return loadRecord(s.path(), s.Log) }
+// Load also takes from others what they may do with the file and the folder, and has that logged. Where
+// that can't be done it returns an error: such a login may have been put there by somebody else.
+func (s *FileStorage) Load() (*Record, error) {
+	if err := s.makePrivate(); err != nil {
+		return nil, err
+	}
+	return loadRecord(s.path(), s.Log)
+}
 
 // errCorrupt means that the file of a login holds none.
 var errCorrupt = errors.New("the file of the login can't be read")
@@ -208,23 +215,6 @@ func (s *FileStorage) page() string {
 		return ""
 	}
 	return string(text)
-}
-
-// makeDir makes the folder, or makes an existing one private.
-func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making a folder for logins: %w", err)
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return fmt.Errorf("looking at the folder for logins: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return fmt.Errorf("making the folder for logins private: %w", err)
-		}
-	}
-	return nil
 }
 
 // removeLeftovers removes what a process left that was killed while it wrote. Only the holder of the
