@@ -252,7 +252,7 @@ func TestT9_ModesAtStart(t *testing.T) {
 		{"file that all can read", 0o700, 0o644, "could get at the login"},
 		{"file that the group can write", 0o700, 0o620, "could get at the login"},
 		{"folder that all can see into", 0o755, 0o600, "could see into the folder"},
-		{"folder that all can write to", 0o777, 0o600, "could see into the folder"},
+		{"folder that all can write to", 0o777, 0o600, "could change the logins"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -100,7 +100,7 @@ func (a *authOptions) settles(name string) bool {
 
 // check looks at what no flag can know by itself. It comes after the environment.
 func (a *authOptions) check(fs *pflag.FlagSet) error {
-	a.secretOnLine = fs.Changed("client-secret")
+	a.secretOnLine = a.secretOnLine || fs.Changed("client-secret")
 	a.asMcpRemote()
 	switch {
 	case a.clientCredentials && a.deviceCode:

@@ -38,6 +38,7 @@ type options struct {
 	logFile         *os.File // or nil
 	disableCookies  bool
 	version         bool
+	onLine          lineSecrets
 	auth            authOptions
 	policy          policyOptions
 }
@@ -56,6 +57,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	}
 	fs.SortFlags = false
 	fs.Func("header", "send this header with every request", func(s string) error {
+		o.onLine.note(s)
 		return addHeader(o.header, s)
 	})
 	fs.Func("header-file", "read headers from this file", func(s string) error {

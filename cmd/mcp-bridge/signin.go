@@ -29,6 +29,7 @@ func (o *options) finish(cmd *cobra.Command, args []string) error {
 	if err := o.auth.check(cmd.Flags()); err != nil {
 		return usageError{err}
 	}
+	o.onLine.look(o, cmd.Flags())
 	return nil
 }
 
