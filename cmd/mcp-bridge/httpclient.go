@@ -38,6 +38,8 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 			// closed behind them.
 			MaxIdleConnsPerHost: 4096,
 			IdleConnTimeout:     90 * time.Second,
+			// A challenge, a session id and some cookies are far from this. The default is 10 MiB.
+			MaxResponseHeaderBytes: 1 << 20,
 			// No ResponseHeaderTimeout: a server may hold back the headers of a GET stream until
 			// it has something to say, and the bridge has a limit of its own for answers.
 			//
