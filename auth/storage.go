@@ -149,6 +149,11 @@ func readRecord(path string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the login: %w", err)
 	}
+	return parseRecord(path, text)
+}
+
+// parseRecord returns the login that the file of this name holds.
+func parseRecord(path string, text []byte) (*Record, error) {
 	var layout struct {
 		Version int `json:"version"`
 	}
