@@ -115,13 +115,18 @@ func (l *link) know(id []byte, u *upcall) {
 
 // wait waits until the server has answered, or asks.
 func (u *upcall) wait(ctx context.Context, c *call) (*call, error) {
-	select {
-	case <-u.done:
-		return c, nil
-	case <-u.asking:
-	case <-ctx.Done():
-		u.stop(context.Cause(ctx))
-		return c, context.Cause(ctx)
+	for open := false; !open; {
+		select {
+		case <-u.done:
+			return c, nil
+		case <-u.asking:
+			u.mu.Lock()
+			open = len(u.questions) > 0 // or it is the sign of one that was put to the host with another
+			u.mu.Unlock()
+		case <-ctx.Done():
+			u.stop(context.Cause(ctx))
+			return c, context.Cause(ctx)
+		}
 	}
 	// Questions that come together are put together (spec 6.54).
 	if !sleep(ctx, gatherLimit) {
@@ -321,16 +326,28 @@ func (u *upcall) wantedLevel() string {
 	return u.meta.level
 }
 
+// maxReplying is how many questions of a server's are looked at, or answered by the bridge, at once.
+const maxReplying = 1000
+
 // asked takes a question of the server's, for the request that it belongs to (spec 6.53).
 func (l *link) asked(m *message, via *call) {
+	if l.replying.Add(1) > maxReplying {
+		l.replying.Add(-1)
+		l.t.r.log.Warn("a question of the server's gets no answer, as the server takes none", "method", string(m.method))
+		return
+	}
 	id := bytes.Clone(m.id)
 	method, params := string(m.method), readObject(bytes.Clone(m.params))
 	if m.is(mcp.MethodPing) {
-		l.t.r.work.Go(func() { l.reply(rawResult(id, []byte("{}"))) }) // ends when the lane has room
+		l.t.r.work.Go(func() { // ends when the lane has room
+			defer l.replying.Add(-1)
+			l.reply(rawResult(id, []byte("{}")))
+		})
 		return
 	}
 	q := &question{id: id, method: method, params: params}
 	l.t.r.work.Go(func() { // ends when the lane has room; not here, as that reads from the server
+		defer l.replying.Add(-1)
 		if u := l.owner(params, via); u != nil {
 			u.ask(q)
 			return
@@ -368,7 +385,8 @@ func (u *upcall) ask(q *question) {
 	u.l.heard(u)
 	u.mu.Lock()
 	code, ok := u.meta.can(q.method, q.params)
-	if ok {
+	tooMany := len(u.questions) == maxAsked
+	if ok && !tooMany {
 		u.asked++
 		q.key = strconv.Itoa(u.asked)
 		u.questions = append(u.questions, q)
@@ -376,6 +394,10 @@ func (u *upcall) ask(q *question) {
 	u.mu.Unlock()
 	if !ok {
 		u.l.refuse(q.id, code, "the host does not support "+q.method)
+		return
+	}
+	if tooMany {
+		u.l.refuse(q.id, mcp.INVALID_REQUEST, "too many questions wait for an answer")
 		return
 	}
 	select {

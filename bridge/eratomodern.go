@@ -41,6 +41,7 @@ func newToModern(r *relay) *toModern {
 
 func (t *toModern) request(ctx context.Context, c *call, sent sentFunc) error {
 	c.heard() // what the server has to answer in time are the requests made here
+	defer t.endProgress(c)
 	if row := eraRequests[mcp.MCPMethod(c.method)].toModern; row != nil {
 		return row(t, ctx, c, sent)
 	}
@@ -354,7 +355,7 @@ func (t *toModern) fromServer(m *message, via *call) {
 		return
 	case m.is(mcp.MethodNotificationCancelled): // the end of a subscription, which the host knows nothing of (spec 8.01)
 		return
-	case m.is(mcp.MethodNotificationProgress) && !t.progresses(params):
+	case m.is(mcp.MethodNotificationProgress) && !t.progresses(params, via):
 		return
 	}
 	if params == nil {
@@ -364,10 +365,13 @@ func (t *toModern) fromServer(m *message, via *call) {
 	t.r.out.write(rawNotification(string(m.method), withoutMeta(params).raw()))
 }
 
-// progresses tells whether progress has grown: a request that is made again begins anew, but to the host
-// it is one.
-func (t *toModern) progresses(params object) bool {
+// progresses tells whether progress is that of the request on whose stream it came, and has grown: a
+// request that is made again begins anew, but to the host it is one.
+func (t *toModern) progresses(params object, via *call) bool {
 	token := idKey(params.get("progressToken"))
+	if via == nil || token != progressToken(via.message) {
+		return false
+	}
 	now, err := strconv.ParseFloat(string(params.get("progress")), 64)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -377,6 +381,19 @@ func (t *toModern) progresses(params object) bool {
 	}
 	t.progress[token] = now
 	return true
+}
+
+// endProgress forgets what was told of the progress of a request.
+func (t *toModern) endProgress(c *call) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.progress, progressToken(c.message))
+}
+
+// progressToken returns the key of the token under which a request wants to hear of its progress, "" if
+// it has none.
+func progressToken(m *message) string {
+	return idKey(readObject(m.params).child("_meta").get("progressToken"))
 }
 
 // cancel closes the stream of the request, which is how it is cancelled (spec 2F).
@@ -406,6 +423,9 @@ func (q *questions) ask(ctx context.Context, requests object) (object, error) {
 			return nil, context.Cause(ctx)
 		}
 		return nil, nil
+	}
+	if len(requests) > maxAsked {
+		return nil, fmt.Errorf("the server asks for %d things at once; no more than %d are put to anybody", len(requests), maxAsked)
 	}
 	if q.again(requests) {
 		return q.wait(ctx, requests)
