@@ -10,7 +10,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"os"
 	"sync"
 	"time"
@@ -49,7 +48,7 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 	}
 	if !o.disableCookies {
 		// Load balancers keep a client on one server by a cookie.
-		client.Jar, _ = cookiejar.New(nil) // has no error to return
+		client.Jar = newCookies()
 	}
 	return client
 }

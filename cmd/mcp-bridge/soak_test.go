@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	soakCalls   = flag.Int("soak.calls", 20_000, "calls of the soak test")
+	soakCalls   = flag.Int("soak.calls", 10_000, "calls of the soak test")
 	soakExpire  = flag.Int("soak.expire", 1_000, "calls of the soak test for which a token is good")
 	soakRestart = flag.Int("soak.restart", 10_000, "calls of the soak test after which the server is started anew")
 )
@@ -72,8 +72,9 @@ func TestSoak(t *testing.T) {
 	if grown := int64(after.heap) - int64(before.heap); grown > 2<<20+int64(s.expired)*2<<10 {
 		t.Errorf("the heap has grown by %d bytes", grown)
 	}
-	if after.goroutines > before.goroutines+20 {
-		t.Errorf("there were %d goroutines, and are %d", before.goroutines, after.goroutines)
+	// A connection has three on its two sides, and there may be one that is idle for each call under way.
+	if most := 50 + 4*soakInFlight; after.goroutines > most {
+		t.Errorf("there are %d goroutines, before there were %d", after.goroutines, before.goroutines)
 	}
 }
 
