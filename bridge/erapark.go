@@ -40,6 +40,7 @@ type question struct {
 	id     []byte // of the server's request, raw JSON; nil: the server asked by an error
 	method string
 	params object
+	size   int           // bytes of the params
 	notify chan struct{} // closed when the server says that it is done; nil: it won't
 	timer  *time.Timer   // runs while it belongs to no request
 }
@@ -345,7 +346,7 @@ func (l *link) asked(m *message, via *call) {
 		})
 		return
 	}
-	q := &question{id: id, method: method, params: params}
+	q := &question{id: id, method: method, params: params, size: len(m.params)}
 	l.t.r.work.Go(func() { // ends when the lane has room; not here, as that reads from the server
 		defer l.replying.Add(-1)
 		if u := l.owner(params, via); u != nil {
@@ -386,6 +387,11 @@ func (u *upcall) ask(q *question) {
 	u.mu.Lock()
 	code, ok := u.meta.can(q.method, q.params)
 	tooMany := len(u.questions) == maxAsked
+	size := q.size
+	for _, open := range u.questions {
+		size += open.size
+	}
+	tooMany = tooMany || int64(size) > u.l.t.r.cfg.MaxMessage // all go to the host in one message
 	if ok && !tooMany {
 		u.asked++
 		q.key = strconv.Itoa(u.asked)

@@ -287,6 +287,36 @@ func TestHostileSessions(t *testing.T) {
 		}
 	})
 
+	t.Run("questions under huge ids", func(t *testing.T) {
+		s := serveBytes(t, "2025-11-25", func(w http.ResponseWriter, r *http.Request, body string) bool {
+			if !strings.Contains(body, `"tools/list"`) {
+				return false
+			}
+			w.Header().Set("Content-Type", "text/event-stream")
+			for i := range hostileBytes / (hostileMessage / 2) {
+				if _, err := fmt.Fprintf(w, "data: {\"jsonrpc\":\"2.0\",\"id\":\"%d%s\",\"method\":\"ping\"}\n\n", i, strings.Repeat("x", hostileMessage/2)); err != nil {
+					return true
+				}
+			}
+			_, _ = io.WriteString(w, resultEvent)
+			return true
+		})
+		p := startPlain(t, bridge.Config{URL: s.URL + "/mcp", MaxMessage: hostileMessage})
+		p.read = bufio.NewReaderSize(p.out, hostileMessage)
+		p.send(strings.Replace(initialize("0", "2025-11-25"), `"id":0`, `"id":"handshake"`, 1))
+		p.want(`"id":"handshake"`)
+		p.send(initialized)
+		boundedMemory(t, func() {
+			p.send(listTools("1"))
+			for range hostileBytes / (hostileMessage / 2) {
+				p.want(`"method":"ping"`)
+			}
+			p.want(`"id":1`)
+		})
+		p.in.Close()
+		p.end()
+	})
+
 	t.Run("notifications in a storm", func(t *testing.T) {
 		s := bridgetest.NewServer(bridgetest.Config{Stream: true, Unrecorded: true})
 		t.Cleanup(s.Close)
