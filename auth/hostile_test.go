@@ -22,13 +22,13 @@ import (
 )
 
 // Malicious servers, a case each: what they may answer where authorization is looked for. What else they may
-// do is in the tests of what it meets: URLs of other kinds in TestD9_AuthorizationEndpoint, TestD9_OtherEndpoints and
-// TestD9_MetadataURLs, private addresses in TestD9_PrivateAddresses, TestD9_PrivateAddressesByName and
-// TestD9_Rebinding, redirects in TestD9_RedirectsOfMetadata, TestF9_RedirectedTokenEndpoint and
-// TestR8_RegistrationRedirected, other issuers in TestD6_ResourceMismatch, TestD7_OtherIssuer and TestC7_Issuer, forged
-// callbacks in TestC3_StrayCallbacks, text that is a script or controls a terminal in
-// TestC2_ServerTextIsEscaped and TestD6_QuotedValuesAreShort, secrets that are repeated in TestT9_ServersThatQuoteSecrets. What
-// an MCP server may do is in package bridge.
+// do is in the tests of what it meets: URLs of other kinds in TestD9_AuthorizationEndpoint,
+// TestD9_OtherEndpoints and TestD9_MetadataURLs, private addresses in TestD9_PrivateAddresses,
+// TestD9_PrivateAddressesByName and TestD9_Rebinding, redirects in TestD9_RedirectsOfMetadata,
+// TestF9_RedirectedTokenEndpoint and TestR8_RegistrationRedirected, other issuers in TestD6_ResourceMismatch,
+// TestD7_OtherIssuer and TestC7_Issuer, forged callbacks in TestC3_StrayCallbacks, text that is a script or
+// controls a terminal in TestC2_ServerTextIsEscaped and TestD6_QuotedValuesAreShort, secrets that are repeated
+// in TestT9_ServersThatQuoteSecrets. What an MCP server may do is in package bridge.
 //
 // In each case the request fails with one line that says why, or goes another way; no page is opened for
 // what can't be trusted, nothing is stored, and the memory in use stays within bounds that are far from what

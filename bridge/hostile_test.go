@@ -23,8 +23,8 @@ import (
 // TestH8_RedirectToAnotherOrigin, TestH8_RedirectToPlainHTTP and TestHTTPSSE_EndpointOnAnotherOrigin, lies
 // about eras in TestDetect_StepM_LoopGuard and TestErrors_6_73, streams that end at once in
 // TestE9_ReconnectStorm, questions without end in TestHandshake_RoundCap, lists without end in
-// TestPolicy_Incomplete, secrets that are repeated in TestSecrets. What an authorization server may do is in
-// package auth, TestHostile.
+// TestPolicy_LookUpFails, secrets that are repeated in TestSecretsThatTheServerRepeats. What an authorization
+// server may do is in package auth, TestHostile.
 //
 // In each case every request has one answer, the host gets nothing but messages, and the memory in use stays
 // within bounds that are far from what the server has sent. These tests are not parallel for that.
