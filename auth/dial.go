@@ -94,7 +94,10 @@ func (e *errand) isProxy(address string) bool {
 // check refuses an address of this machine or its network.
 func (e *errand) check(ctx context.Context, names *net.Resolver, address string) error {
 	to, err := netip.ParseAddrPort(address)
-	if err != nil || !isInternal(to.Addr()) || e.place.isInternal(ctx, names) {
+	if err != nil {
+		return err
+	}
+	if !isInternal(to.Addr()) || e.place.isInternal(ctx, names) {
 		return nil
 	}
 	return untrusted("the server sends sign-in to %s, which is at %s, a private address, while the server itself is not at one", e.host, to.Addr().String())
