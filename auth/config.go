@@ -186,7 +186,7 @@ func (t *Transport) checkURL(what, s string) (*url.URL, error) {
 	case u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !t.cfg.AllowHTTP:
 		return nil, untrusted("the server's %s on %s uses plain http, only https is allowed", what, u.Host)
 	case isInternalHost(u.Hostname()) && !t.place.isKnownInternal():
-		return nil, untrusted("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)
+		return nil, private("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)
 	}
 	u.User, u.Fragment = nil, ""
 	return u, nil

@@ -100,7 +100,7 @@ func (e *errand) check(ctx context.Context, names *net.Resolver, address string)
 	if !isInternal(to.Addr()) || e.place.isInternal(ctx, names) {
 		return nil
 	}
-	return untrusted("the server sends sign-in to %s, which is at %s, a private address, while the server itself is not at one", e.host, to.Addr().String())
+	return private("the server sends sign-in to %s, which is at %s, a private address, while the server itself is not at one", e.host, to.Addr().String())
 }
 
 // addressOf returns the address of a URL as an http.Transport has it.

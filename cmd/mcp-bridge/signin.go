@@ -105,12 +105,15 @@ func (o *options) signInHint(err error, again string) string {
 		portInUse    *auth.PortInUseError
 		refused      *auth.AuthorizationError
 		token        *auth.TokenError
+		metadata     *auth.MetadataError
 	)
 	switch {
 	case errors.Is(err, auth.ErrSignInTimeout), errors.Is(err, auth.ErrSignInRequired):
 		return again
 	case errors.As(err, &portInUse):
 		return "end the program that has it, or name another port with --callback-port"
+	case errors.As(err, &metadata) && metadata.Private:
+		return "if that is your own network, and meant to be so, --allow-private lets it pass"
 	case errors.Is(err, auth.ErrIssuerChanged):
 		return "if the client is known there too, " + o.commandHint("logout") + " and sign in anew; if not, name another with --client-id"
 	case errors.Is(err, auth.ErrNoRegistration), errors.As(err, &registration):
