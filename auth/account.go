@@ -37,10 +37,12 @@ func (t *Transport) Logout(ctx context.Context) error {
 	}
 	defer unlock()
 	rec, err := t.cfg.Storage.Load()
-	if err != nil {
+	var trouble error
+	if sealed, ok := errors.AsType[*SealedError](err); ok {
+		trouble = fmt.Errorf("its tokens are not revoked: %w", sealed)
+	} else if err != nil {
 		return err
 	}
-	var trouble error
 	if rec.hasToken() && rec.RevokeURL != "" && rec.Client != nil {
 		trouble = t.revoke(ctx, rec)
 	}

@@ -19,6 +19,7 @@ import (
 // a page and does no harm: old tabs, port scanners, other people's pages.
 type callback struct {
 	redirectURI string
+	successURL  string // where the browser goes after a sign-in that worked, "" for a page of our own
 
 	path      string
 	listeners []net.Listener
@@ -75,12 +76,17 @@ func tryListen(host string, port int, path string) (*callback, error) {
 		c.listeners = append(c.listeners, l)
 		port = l.Addr().(*net.TCPAddr).Port
 	}
-	c.redirectURI = "http://" + net.JoinHostPort(host, strconv.Itoa(port)) + path
+	c.redirectURI = redirectURI(host, port, path)
 	c.server = &http.Server{Handler: c, ReadHeaderTimeout: 10 * time.Second, MaxHeaderBytes: 64 << 10}
 	for _, l := range c.listeners {
 		c.done.Go(func() { _ = c.server.Serve(l) }) // ends with finish
 	}
 	return c, nil
+}
+
+// redirectURI returns the address of a callback (RFC 8252 7.3).
+func redirectURI(host string, port int, path string) string {
+	return "http://" + net.JoinHostPort(host, strconv.Itoa(port)) + path
 }
 
 // port returns the port that the callback listens on.
@@ -159,6 +165,14 @@ func (c *callback) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	}
 	if c.err != nil {
 		showPage(w, http.StatusBadRequest, page{Title: "Sign-in failed", Text: "mcp-bridge is not connected.", Detail: c.err.Error()})
+		return
+	}
+	if c.successURL != "" {
+		h := w.Header()
+		h.Set("Cache-Control", "no-store")
+		h.Set("Referrer-Policy", "no-referrer") // the address here holds the code
+		h.Set("Connection", "close")
+		http.Redirect(w, req, c.successURL, http.StatusSeeOther)
 		return
 	}
 	showPage(w, http.StatusOK, page{Title: "Signed in", Text: "mcp-bridge is connected. You can close this tab.", Good: true})

@@ -236,6 +236,53 @@ func TestClientCredentialsStepUp(t *testing.T) {
 	f.wantGrants(2)
 }
 
+// Where the token endpoint is given, nothing is discovered.
+func TestClientCredentialsAtEndpoint(t *testing.T) {
+	t.Parallel()
+	server, client := machine(authtest.Client{Secret: "secret-x"})
+	f := setup(t, server, client)
+	f.mustCall() // with what was discovered, which has to give way
+	f.as.Set(func(c *authtest.Config) {
+		c.NoChallenge, c.ResourceMetadataAt, c.MetadataAt = true, []string{}, []string{}
+	})
+	f.as.Set(func(c *authtest.Config) { c.ResourceOptional = true })
+	f.again(func(c *auth.Config) { c.TokenEndpoint, c.Scopes = f.as.URL()+"/token", []string{"b"} })
+	requests := len(f.as.Requests())
+	f.as.RevokeAccessTokens()
+	f.mustCall()
+	for _, name := range f.asked()[requests:] {
+		if name != "POST /token client_credentials" {
+			t.Errorf("there was a %s", name)
+		}
+	}
+	form := f.last("POST /token client_credentials")
+	if form.Get("resource") != "" || form.Get("scope") != "b" {
+		t.Errorf("resource %q, scope %q", form["resource"], form["scope"])
+	}
+	f.again(func(c *auth.Config) { c.Resource = f.url })
+	f.as.RevokeAccessTokens()
+	f.mustCall()
+	if form := f.last("POST /token client_credentials"); form.Get("resource") != f.url {
+		t.Errorf("resource %q, not the one given", form["resource"])
+	}
+}
+
+// An endpoint that can't be used is refused.
+func TestTokenEndpointIsChecked(t *testing.T) {
+	t.Parallel()
+	for endpoint, want := range map[string]string{
+		"https://as.example/token": "", "http://127.0.0.1:1/token": "",
+		"http://as.example/token": "plain http", "as.example/token": "no https URL", "https:///token": "no https URL", "ftp://as.example/": "no https URL", "https://me@as.example/": "no https URL", "https://as.example/#a": "no https URL",
+	} {
+		_, err := auth.New(auth.Config{ServerURL: "https://mcp.example/mcp", ClientCredentials: true, ClientID: "a", ClientSecret: "b", TokenEndpoint: endpoint})
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: error %v", endpoint, err)
+		}
+	}
+	_, err := auth.New(auth.Config{ServerURL: "https://mcp.example/mcp", TokenEndpoint: "https://as.example/token"})
+	wantError(t, err, "client credentials only")
+}
+
 // Without an ID, a secret or a key there is nothing to show.
 func TestClientCredentialsAreChecked(t *testing.T) {
 	t.Parallel()

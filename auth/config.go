@@ -32,8 +32,14 @@ type Config struct {
 
 	// ClientCredentials asks for a token for the client itself, without a user (RFC 6749 4.4).
 	ClientCredentials bool
+	// TokenEndpoint is where ClientCredentials gets its token, for servers that do not say it:
+	// nothing is discovered then.
+	TokenEndpoint string
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
+	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for
+	// servers that know users by that one.
+	UseIDToken bool
 
 	// AuthorizeParams are added to the authorization request.
 	AuthorizeParams url.Values
@@ -43,6 +49,7 @@ type Config struct {
 	CallbackHost  string        // default "localhost"; a loopback name or address
 	CallbackPort  int           // default: the port used before, else any free one
 	CallbackPath  string        // default "/callback"
+	SuccessURL    string        // where the browser goes after a sign-in that worked; default: a page of our own
 	SignInTimeout time.Duration // default 5 minutes
 
 	// Profile tells several accounts on one server apart.
@@ -50,6 +57,8 @@ type Config struct {
 	// Storage keeps tokens and registrations. Default: a FileStorage in DefaultDir, or
 	// a MemoryStorage where there is no such folder.
 	Storage Storage
+	// Sealing says whether that FileStorage seals what it keeps.
+	Sealing Sealing
 
 	// Base carries requests to the MCP server and to the authorization server alike. One of your own
 	// should connect by DialContext. Default: one like http.DefaultTransport that does.
@@ -76,7 +85,7 @@ type Event struct {
 type EventKind int
 
 const (
-	SignInStarted   EventKind = iota // URL has been handed to the browser
+	SignInStarted   EventKind = iota // URL is where to sign in; the browser has it, from us or from a process that was killed
 	DeviceStarted                    // URL is to be opened anywhere, and Code entered
 	SignInElsewhere                  // another process has the sign-in page open, at URL, if known
 	SignInDone                       // a sign-in ended well
@@ -124,6 +133,25 @@ func (c *Config) check() error {
 	if c.ClientCredentials && (c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil) {
 		return errors.New("client credentials need a client ID, and a secret or a key")
 	}
+	if c.SuccessURL != "" {
+		if err := c.checkSuccessURL(); err != nil {
+			return err
+		}
+	}
+	if c.TokenEndpoint != "" {
+		u, err := url.Parse(c.TokenEndpoint)
+		switch {
+		case !c.ClientCredentials:
+			return errors.New("a token endpoint can be given for client credentials only")
+		case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
+			return errors.New("the token endpoint is no https URL, without user and fragment")
+		case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
+			return fmt.Errorf("the token endpoint on %s uses plain http, only https is allowed", u.Host)
+		}
+	}
+	if c.ClientCredentials && c.UseIDToken {
+		return errors.New("client credentials bring no ID token")
+	}
 	if c.SignInTimeout <= 0 {
 		c.SignInTimeout = defaultSignInTimeout
 	}
@@ -149,7 +177,19 @@ func (c *Config) check() error {
 			c.Storage = &MemoryStorage{}
 			return nil
 		}
-		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Log: c.Log}
+		c.Storage = &FileStorage{Dir: dir, Identity: c.Identity(), Sealing: c.Sealing, Log: c.Log}
+	}
+	return nil
+}
+
+// checkSuccessURL refuses what could take more along than the browser.
+func (c *Config) checkSuccessURL() error {
+	u, err := url.Parse(c.SuccessURL)
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && u.Scheme != "http":
+		return errors.New("the page for after the sign-in is no https URL, without user, query and fragment")
+	case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
+		return fmt.Errorf("the page for after the sign-in on %s uses plain http, only https is allowed", u.Host)
 	}
 	return nil
 }

@@ -41,8 +41,8 @@ func TestF10_CoolDown(t *testing.T) {
 // The same after one that nobody finished, in real time.
 func TestF10_CoolDownAfterATimeout(t *testing.T) {
 	t.Parallel()
-	f := setup(t, nil, func(c *auth.Config) { c.SignInTimeout = 50 * time.Millisecond })
-	f.browser.Delay = 200 * time.Millisecond
+	f := setup(t, nil, func(c *auth.Config) { c.SignInTimeout = time.Second })
+	f.browser.Delay = 3 * time.Second
 	for range 3 {
 		if err := f.call(); !errors.Is(err, auth.ErrSignInTimeout) {
 			t.Errorf("error %v", err)

@@ -27,11 +27,20 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 		return nil, err
 	}
 	scopes := t.scopesFor(d, c, rec.Scope)
-	client, fresh, err := t.clientFor(ctx, d, rec.Client, "", scopes)
+	known, left := rec.Client, t.resumable(d, scopes)
+	if left != nil {
+		known, scopes = left.Client, left.Scopes
+	}
+	client, fresh, err := t.clientFor(ctx, d, known, "", scopes)
 	if err != nil {
 		return nil, err
 	}
-	reply, err := t.deviceToken(ctx, client, d, scopes)
+	reply, err := t.deviceToken(ctx, left, client, d, scopes)
+	if _, denied := errors.AsType[*AuthorizationError](err); err != nil && left != nil && !denied && ctx.Err() == nil {
+		// The killed process may have got the token, and nobody gets it again.
+		t.cfg.Log.Info("the code of that sign-in is not good any more, so another begins", "error", err)
+		reply, err = t.deviceToken(ctx, nil, client, d, scopes)
+	}
 	if errors.Is(err, errStale) && client.Registered && !fresh {
 		t.cfg.Log.Warn("the authorization server does not know the client any more, registering anew", "error", err)
 		if err := t.cfg.Storage.Clear(); err != nil {
@@ -40,7 +49,7 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 		if client, _, err = t.clientFor(ctx, d, nil, "", scopes); err != nil {
 			return nil, err
 		}
-		reply, err = t.deviceToken(ctx, client, d, scopes)
+		reply, err = t.deviceToken(ctx, nil, client, d, scopes)
 	}
 	if err != nil {
 		return nil, err
@@ -52,9 +61,31 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 	return t.newRecord(d, client, &reply.Token, scope), nil
 }
 
-// deviceToken gets a code, tells it, and looks until the user has entered it.
-func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discovery, scopes []string) (*tokenReply, error) {
+// deviceToken gets a code, unless one is left, tells it, and looks until the user has entered it.
+func (t *Transport) deviceToken(ctx context.Context, left *pendingSignIn, client *Client, d *discovery, scopes []string) (*tokenReply, error) {
 	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	p := left
+	if p == nil {
+		var err error
+		if p, err = t.deviceCode(ctx, g, d, scopes); err != nil {
+			return nil, err
+		}
+	}
+	if _, err := t.checkURL("verification page", p.Page); err != nil {
+		return nil, err
+	}
+	defer t.leavePending(p)()
+	t.cfg.Tell(Event{Kind: DeviceStarted, URL: p.Page, Code: p.UserCode})
+	if !p.Expiry.IsZero() {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadlineCause(ctx, p.Expiry, ErrSignInTimeout)
+		defer cancel()
+	}
+	return g.pollDevice(ctx, p)
+}
+
+// deviceCode begins a sign-in with a new code (RFC 8628 3.1).
+func (t *Transport) deviceCode(ctx context.Context, g *grant, d *discovery, scopes []string) (*pendingSignIn, error) {
 	form := url.Values{}
 	if len(scopes) > 0 {
 		form.Set("scope", strings.Join(scopes, " "))
@@ -73,28 +104,24 @@ func (t *Transport) deviceToken(ctx context.Context, client *Client, d *discover
 	if !ok {
 		return nil, errors.New("starting the sign-in by device code: the reply holds no code")
 	}
-	page := cmp.Or(started.Page, started.OldPage)
-	if _, err := t.checkURL("verification page", page); err != nil {
-		return nil, err
-	}
-	t.cfg.Tell(Event{Kind: DeviceStarted, URL: page, Code: clip(started.UserCode, 40)})
-
-	if end := expiry(started.ExpiresIn); !end.IsZero() {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithDeadlineCause(ctx, end, ErrSignInTimeout)
-		defer cancel()
-	}
-	interval := pollInterval
+	p := newPending(d, g.client, scopes)
+	p.Page, p.DeviceCode, p.UserCode = cmp.Or(started.Page, started.OldPage), started.DeviceCode, clip(started.UserCode, 40)
+	p.Expiry, p.Interval = expiry(started.ExpiresIn), pollInterval
 	if s := seconds(started.Interval); s > 0 {
-		interval = s
+		p.Interval = s
 	}
-	for {
+	return p, nil
+}
+
+// pollDevice looks until the user has entered the code (RFC 8628 3.4).
+func (g *grant) pollDevice(ctx context.Context, p *pendingSignIn) (*tokenReply, error) {
+	for interval := p.Interval; ; {
 		select {
 		case <-time.After(interval):
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		reply, err := g.ask(ctx, map[string][]string{"grant_type": {deviceGrant}, "device_code": {started.DeviceCode}}, d.resource)
+		reply, err := g.ask(ctx, map[string][]string{"grant_type": {deviceGrant}, "device_code": {p.DeviceCode}}, p.Resource)
 		refused, ok := errors.AsType[*TokenError](err)
 		switch {
 		case err == nil:

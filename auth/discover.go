@@ -56,6 +56,9 @@ type discovery struct {
 // discover finds the authorization server, from the challenge or from well-known places, and
 // checks what it says.
 func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, error) {
+	if t.cfg.TokenEndpoint != "" {
+		return t.configuredServer(), nil
+	}
 	d, err := t.discoverResource(ctx, c)
 	if err != nil {
 		return nil, err
@@ -92,6 +95,16 @@ func (t *Transport) discoverServer(ctx context.Context, d *discovery) error {
 		return t.originMetadata(ctx, &url.URL{Scheme: t.server.Scheme, Host: t.server.Host}, &d.server)
 	}
 	return t.issuerMetadata(ctx, d.document.AuthorizationServers, &d.server)
+}
+
+// configuredServer returns what there is to know where the user has named the token endpoint. No
+// metadata says that the server is a resource, so it is one only if the user says that, too.
+func (t *Transport) configuredServer() *discovery {
+	d := &discovery{server: serverMetadata{Issuer: t.cfg.TokenEndpoint, TokenEndpoint: t.cfg.TokenEndpoint}}
+	if !t.cfg.OmitResource {
+		d.resource = t.cfg.Resource
+	}
+	return d
 }
 
 // canonicalResource returns the URI of an MCP server as a resource (spec 4.76).
@@ -307,6 +320,9 @@ func (t *Transport) scopesFor(d *discovery, c challenge, granted string) []strin
 	}
 	if c.errorCode == insufficientScope {
 		scopes = union(append(strings.Fields(granted), scopes...), strings.Fields(c.scope))
+	}
+	if t.cfg.UseIDToken && len(t.cfg.Scopes) == 0 {
+		scopes = union(scopes, []string{openID})
 	}
 	// Where the server offers refresh tokens for this scope, there would be none without it (spec 4.57).
 	if len(t.cfg.Scopes) == 0 && len(scopes) > 0 && slices.Contains(d.server.ScopesSupported, offlineAccess) {

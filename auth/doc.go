@@ -17,8 +17,12 @@
 //	token       exchange the code                                  RFC 6749
 //	storage     keep the record
 //
+// What a sign-in needs to end is kept while it waits (pending.go): if the process is killed, the next
+// one listens at the same address for the same answer.
+//
 // In place of the browser there is a code for another device (device.go, RFC 8628), and for a
-// machine its own credentials (RFC 6749 4.4, assertion.go for RFC 7523).
+// machine its own credentials (RFC 6749 4.4, assertion.go for RFC 7523). Where the server wants to
+// know the user, the ID token goes in place of the access token (idtoken.go, OpenID Connect Core).
 //
 // [Transport.Look] goes through the same steps, by the same functions, without acting: it is for those
 // who want to know why a sign-in fails.
@@ -29,6 +33,9 @@
 // server that gave them. It is replaced as a whole, under a lock between processes that is taken
 // before reading and held until it is saved. So of many requests in many processes that meet a
 // refused token one refreshes it, and the others adopt what it got.
+//
+// The file of a record can be sealed (seal.go), with a key that is in the user's keychain
+// (keychain.go). That changes what is in the file, and nothing else.
 //
 // # What is not thrown away
 //

@@ -203,6 +203,11 @@ func ReadChallenge(h http.Header, token string) Challenge {
 }
 
 func (t *Transport) lookAtResource(ctx context.Context, c challenge, l *Look) *discovery {
+	if t.cfg.TokenEndpoint != "" { // the user says all that there is to know
+		d := t.configuredServer()
+		l.Resource = &ResourceLook{Resource: d.resource}
+		return d
+	}
 	d, err := t.discoverResource(ctx, c)
 	l.Resource = &ResourceLook{Resource: d.resource, Err: err}
 	if d.document != nil {
@@ -214,13 +219,15 @@ func (t *Transport) lookAtResource(ctx context.Context, c challenge, l *Look) *d
 func (t *Transport) lookAtServer(ctx context.Context, c challenge, d *discovery, rec *Record, l *Look) {
 	s := &ServerLook{}
 	l.Server = s
-	if s.Err = t.discoverServer(ctx, d); s.Err != nil {
-		return
+	if t.cfg.TokenEndpoint == "" {
+		if s.Err = t.discoverServer(ctx, d); s.Err != nil {
+			return
+		}
 	}
 	m := &d.server
 	s.URL, s.Issuer, s.Scopes, s.Methods = m.at, m.Issuer, m.ScopesSupported, m.ChallengeMethods
 	s.Ask = t.scopesFor(d, c, rec.Scope)
-	if s.PKCE = t.checkPKCE(m); s.PKCE == nil {
+	if s.PKCE = t.checkPKCE(m); s.PKCE == nil && t.cfg.TokenEndpoint == "" {
 		_, s.Err = t.checkURL(tokenEndpoint, m.TokenEndpoint)
 	}
 	if s.Err == nil {

@@ -130,6 +130,9 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 	if h := t.current.Load(); h.unsaved {
 		rec = h.Record // what is stored is older
 	}
+	if t.cfg.TokenEndpoint != "" && rec.Issuer != t.cfg.TokenEndpoint {
+		rec = &Record{} // the user has changed who gives the token
+	}
 	if rec.hasToken() && n.isMet(rec) {
 		return rec, fromStorage, nil
 	}
@@ -187,7 +190,7 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 	if t.cfg.DeviceCode {
 		signed, err = t.signInByDevice(t.asking, rec, n.challenge, d)
 	} else {
-		signed, err = t.signIn(t.asking, rec, n.challenge, d, replacing)
+		signed, err = t.signIn(t.asking, rec, n, d, replacing)
 	}
 	if err != nil {
 		return nil, 0, signInError{err}
@@ -211,6 +214,9 @@ func isUntrusted(err error) bool {
 
 // keep stores a record. If that fails the token is still good for this process.
 func (t *Transport) keep(rec *Record) {
+	if t.readPending(rec.Pending) == nil {
+		rec.Pending = nil // of no use any more
+	}
 	if err := t.cfg.Storage.Save(rec); err != nil {
 		t.cfg.Log.Error("the login can't be kept for the next time", "error", err)
 		rec.unsaved = true
@@ -256,7 +262,7 @@ func (t *Transport) refresh(rec *Record) (*Record, error) {
 		if !client.Registered && t.cfg.ClientID != "" {
 			return nil, fmt.Errorf("%w: the configured client %q was refused: %w", ErrClientNotFound, client.ID, err)
 		}
-		left.Client = nil
+		left.Client, left.Pending = nil, nil
 	}
 	t.keep(&left)
 	return &left, nil

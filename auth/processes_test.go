@@ -36,6 +36,7 @@ type program struct {
 	URL, Dir string
 	Profile  string
 	Browse   bool // a robot signs in; else a page is only reported
+	Device   bool // by device code
 	Loop     bool
 }
 
@@ -54,7 +55,8 @@ func runProcess(text string) int {
 		fmt.Printf(format+"\n", args...)
 	}
 	browser := &authtest.Browser{}
-	cfg := auth.Config{ServerURL: p.URL, Profile: p.Profile, Tell: func(e auth.Event) { say("told %d %s", e.Kind, e.URL) }}
+	cfg := auth.Config{ServerURL: p.URL, Profile: p.Profile, DeviceCode: p.Device}
+	cfg.Tell = func(e auth.Event) { say("%s", strings.TrimSpace(fmt.Sprintf("told %d %s %s", e.Kind, e.URL, e.Code))) }
 	cfg.Open = func(page string) error {
 		say("opened %s", page)
 		if !p.Browse {
@@ -390,8 +392,8 @@ func (discard) Header() http.Header         { return http.Header{} }
 func (discard) WriteHeader(int)             {}
 func (discard) Write(p []byte) (int, error) { return len(p), nil }
 
-// A program that is killed while its user signs in leaves no lock, no second registration, and no
-// page for others to be sent to.
+// A program that is killed while its user signs in leaves no lock, and no page for others to be sent
+// to while nobody waits there. The next one goes on with that sign-in: the user needs no other tab.
 func TestM4_KilledDuringSignIn(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil, nil)
@@ -399,7 +401,6 @@ func TestM4_KilledDuringSignIn(t *testing.T) {
 	victim.goOn()
 	dead := strings.TrimPrefix(victim.wait("opened "), "opened ")
 	victim.kill()
-	killed := time.Now()
 	// Whoever has the lock next takes the page away, before anybody else waits for that lock.
 	if rest := f.files(".page"); len(rest) != 1 {
 		t.Errorf("the victim left %q", rest)
@@ -414,18 +415,10 @@ func TestM4_KilledDuringSignIn(t *testing.T) {
 	unlock()
 	next := f.start(program{Browse: true})
 	next.goOn()
+	next.wait(fmt.Sprintf("told %d %s", auth.SignInStarted, dead))
+	f.allow(dead)
 	next.wait("ok")
-	if d := time.Since(killed); d > 3*time.Second {
-		t.Errorf("the next program needed %v", d)
-	}
-	if r := f.as.Registrations(); r != 1 || next.opened() != 1 {
-		t.Errorf("%d registrations, %d pages; want 1, 1\n%s", r, next.opened(), f.story())
-	}
-	for _, line := range next.report() {
-		if strings.Contains(line, dead) {
-			t.Errorf("the dead program's page was told: %s", line)
-		}
-	}
+	f.wantOne(next)
 	if rest := f.files(".page", ".tmp"); len(rest) != 0 {
 		t.Errorf("left behind: %q", rest)
 	}
@@ -454,21 +447,24 @@ func TestM4_OldLockFile(t *testing.T) {
 }
 
 // A host starts copies and kills them quickly: whatever they were at, the next start works, and
-// needs the user once.
+// needs the user once, at a page that was opened once at most.
 func TestM6_CopiesKilledQuickly(t *testing.T) {
 	t.Parallel()
 	f := setup(t, nil, nil)
+	opened := 0
 	for range 10 {
 		p := f.start(program{})
 		p.goOn()
 		time.Sleep(rand.N(60 * time.Millisecond)) // wherever that is
 		p.kill()
+		opened += p.opened()
 	}
-	last := f.start(program{Browse: true})
+	last := f.start(program{})
 	last.goOn()
+	f.allow(last.page())
 	last.wait("ok")
-	if last.opened() != 1 || f.as.Exchanges() != 1 {
-		t.Errorf("%d pages, %d exchanges; want 1, 1\n%s", last.opened(), f.as.Exchanges(), f.story())
+	if opened += last.opened(); opened > 1 || f.as.Exchanges() != 1 {
+		t.Errorf("%d pages, %d exchanges; want at most 1, and 1\n%s", opened, f.as.Exchanges(), f.story())
 	}
 	if rest := f.files(".page", ".corrupt"); len(rest) != 0 {
 		t.Errorf("left behind: %q", rest)
@@ -494,7 +490,9 @@ func TestT9_KilledAtAnyTimeTheRecordIsReadable(t *testing.T) {
 		}
 		if rec.Token == nil { // a kill came between the rotation and the saving, and this round found out
 			f.again(nil)
-			f.mustCall()
+			if err := f.transport.Login(t.Context()); err != nil { // the page may be thought to be open
+				t.Fatal(err)
+			}
 		}
 	}
 	if rest := f.files(".corrupt"); len(rest) != 0 {

@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"encoding/json"
 	"time"
 )
 
@@ -21,10 +22,16 @@ type Record struct {
 	Client    *Client `json:"client,omitempty"`   // used for Token; a configured one without its secret
 	Token     *Token  `json:"token,omitempty"`
 
+	// Pending is a sign-in that waits for the user, for another process to go on with if this one is
+	// killed. It is secret: with it an answer to that sign-in is worth a token.
+	Pending json.RawMessage `json:"pending,omitempty"`
+
 	unsaved bool // storage could not keep it
 
-	// File is where List found the record.
-	File string `json:"-"`
+	// File is where List found the record, and Sealed tells whether it is sealed there.
+	File   string `json:"-"`
+	Sealed bool   `json:"-"`
+	sealed []byte // what it is sealed in, until it is opened
 }
 
 // A Client is what the authorization server knows us as.
@@ -37,6 +44,15 @@ type Client struct {
 	Registered   bool      `json:"registered,omitempty"` // dynamically: it may be replaced by another
 }
 
+// kept returns what is written of a client: a configured secret stays where it was configured.
+func (c *Client) kept() *Client {
+	kept := *c
+	if !kept.Registered {
+		kept.Secret = ""
+	}
+	return &kept
+}
+
 // expired tells whether the client's secret is of no use any more (spec 4.71).
 func (c *Client) expired() bool {
 	return !c.SecretExpiry.IsZero() && !time.Now().Before(c.SecretExpiry)
@@ -46,6 +62,7 @@ func (c *Client) expired() bool {
 type Token struct {
 	Access  string    `json:"access_token"`
 	Refresh string    `json:"refresh_token,omitempty"`
+	ID      string    `json:"id_token,omitempty"` // only where it is wanted; Expiry is its own then
 	Issued  time.Time `json:"issued,omitzero"`
 	Expiry  time.Time `json:"expiry,omitzero"` // zero: unknown, so it is used until it is refused
 }

@@ -22,21 +22,27 @@ const preflightTimeout = 10 * time.Second
 // with a fresh one it may work.
 var errStale = fmt.Errorf("%w: the registration is stale", ErrClientNotFound)
 
-// signIn lets the user sign in, and returns the record of it. A registration that turns out to
-// be stale is thrown away, with everything else of it, and replaced, once; replacing tells that one
-// has been thrown away already.
-func (t *Transport) signIn(ctx context.Context, rec *Record, c challenge, d *discovery, replacing bool) (*Record, error) {
+// signIn lets the user sign in, and returns the record of it. It goes on with a sign-in that a killed
+// process has left. A registration that turns out to be stale is thrown away, with everything else
+// of it, and replaced, once; replacing tells that one has been thrown away already.
+func (t *Transport) signIn(ctx context.Context, rec *Record, n need, d *discovery, replacing bool) (*Record, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, t.cfg.SignInTimeout, fmt.Errorf("%w (%v)", ErrSignInTimeout, t.cfg.SignInTimeout))
 	defer cancel()
 	if err := t.checkSignIn(&d.server); err != nil {
 		return nil, err
 	}
 	// Listening comes first: the port is part of the registration, and the browser may be fast.
-	cb, err := t.listen(rec)
-	if err != nil {
-		return nil, err
+	left, cb := t.resume(d, t.scopesFor(d, n.challenge, rec.Scope))
+	if left == nil {
+		var err error
+		if cb, err = t.listen(rec); err != nil {
+			return nil, err
+		}
+	} else if n.explicit {
+		left.openAfter = 0 // whoever asks for it now wants to see it
 	}
-	signed, err := t.trySignIn(ctx, cb, rec, c, d, replacing)
+	cb.successURL = t.cfg.SuccessURL
+	signed, err := t.trySignIn(ctx, cb, left, rec, n.challenge, d, replacing)
 	cb.finish(err)
 	return signed, err
 }
@@ -85,9 +91,12 @@ func (t *Transport) listen(rec *Record) (*callback, error) {
 	return nil, fmt.Errorf("listening for the callback: %w", err)
 }
 
-func (t *Transport) trySignIn(ctx context.Context, cb *callback, rec *Record, c challenge, d *discovery, replacing bool) (*Record, error) {
+func (t *Transport) trySignIn(ctx context.Context, cb *callback, left *pendingSignIn, rec *Record, c challenge, d *discovery, replacing bool) (*Record, error) {
 	scopes := t.scopesFor(d, c, rec.Scope)
 	known := rec.Client
+	if left != nil {
+		known, scopes = left.Client, left.Scopes
+	}
 	for retried, offlineDropped := replacing, false; ; {
 		client, fresh, err := t.clientFor(ctx, d, known, cb.redirectURI, scopes)
 		if err != nil {
@@ -103,7 +112,13 @@ func (t *Transport) trySignIn(ctx context.Context, cb *callback, rec *Record, c 
 		// Who was registered a moment ago is known. But if that was in place of a registration that
 		// the server had forgotten, it may forget this one as well.
 		look := !fresh || retried
-		reply, err := t.authorize(ctx, cb, client, fresh, look, d, scopes)
+		p := left
+		if left = nil; p == nil || fresh {
+			p = t.newAuthorization(d, client, scopes)
+		} else {
+			look = false // the user is there already
+		}
+		reply, err := t.authorize(ctx, cb, p, client, fresh, look, d)
 		var refused *AuthorizationError
 		switch {
 		case err == nil:
@@ -136,36 +151,41 @@ func (t *Transport) trySignIn(ctx context.Context, cb *callback, rec *Record, c 
 }
 
 func (t *Transport) newRecord(d *discovery, client *Client, token *Token, scope string) *Record {
-	kept := *client
-	if !kept.Registered {
-		kept.Secret = "" // a configured one stays where it was configured
-	}
 	return &Record{Server: display(t.server), Profile: t.cfg.Profile, Issuer: d.server.Issuer, TokenURL: d.server.TokenEndpoint,
-		RevokeURL: d.server.RevocationEndpoint, Resource: d.resource, Scope: scope, Client: &kept, Token: token}
+		RevokeURL: d.server.RevocationEndpoint, Resource: d.resource, Scope: scope, Client: client.kept(), Token: token}
+}
+
+// newAuthorization returns a sign-in in the browser, with a state and a verifier of its own.
+func (t *Transport) newAuthorization(d *discovery, client *Client, scopes []string) *pendingSignIn {
+	p := newPending(d, client, scopes)
+	p.State, p.Verifier = rand.Text()+rand.Text(), oauth2.GenerateVerifier()
+	p.Page = t.authorizationURL(client, d, scopes, p.State, p.Verifier)
+	return p
 }
 
 // authorize sends the user to the authorization server and exchanges the code that comes back
 // (RFC 6749 4.1, RFC 7636, RFC 8707, RFC 9207).
-func (t *Transport) authorize(ctx context.Context, cb *callback, client *Client, fresh, look bool, d *discovery, scopes []string) (*tokenReply, error) {
-	state, verifier := rand.Text()+rand.Text(), oauth2.GenerateVerifier()
-	page := t.authorizationURL(client, d, scopes, state, verifier)
-	cb.expect(state)
+func (t *Transport) authorize(ctx context.Context, cb *callback, p *pendingSignIn, client *Client, fresh, look bool, d *discovery) (*tokenReply, error) {
+	cb.expect(p.State)
 	if look {
-		if err := t.preflight(ctx, page, cb.redirectURI, state, client, fresh, &d.server); err != nil {
+		if err := t.preflight(ctx, p.Page, cb.redirectURI, p.State, client, fresh, &d.server); err != nil {
 			return nil, err
 		}
 	}
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
-	defer t.leavePage(page)()
-	t.cfg.Tell(Event{Kind: SignInStarted, URL: page})
-	go func() { // ends with the opener
-		if err := t.cfg.Open(page); err != nil {
+	defer t.leavePage(p.Page)()
+	takeBack := t.leavePending(p)
+	t.cfg.Tell(Event{Kind: SignInStarted, URL: p.Page})
+	opener := time.AfterFunc(p.openAfter, func() { // its goroutine ends with the opener
+		if err := t.cfg.Open(p.Page); err != nil {
 			t.cfg.Log.Warn("the browser can't be opened", "error", err)
 		}
-	}()
+	})
+	defer opener.Stop()
 	answer, err := cb.wait(ctx)
+	takeBack() // before the answer is used: state and verifier are good for one (spec 4.41)
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +193,7 @@ func (t *Transport) authorize(ctx context.Context, cb *callback, client *Client,
 		return nil, err
 	}
 	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
-	reply, err := g.exchange(ctx, answer.code, verifier, d.resource)
+	reply, err := g.exchange(ctx, answer.code, p.Verifier, d.resource)
 	if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() {
 		return nil, fmt.Errorf("%w: %w", errStale, err)
 	}

@@ -15,6 +15,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -99,25 +100,50 @@ func (id Identity) fileName() string {
 // FileStorage keeps a record in a file of its own, readable by the user only (0600 in a folder of
 // 0700; spec 4.81). The lock is the kernel's, on a file beside: it is free at once when its holder
 // dies, and never on the record itself, which is replaced by renaming.
+//
+// The record may be sealed with a key that is in the user's keychain, so that the file alone is of
+// no use to anybody. A login that is kept in clear is sealed when it is next saved, and the other
+// way round, as Sealing says. The keychain is not asked unless there is something to open or to
+// seal.
 type FileStorage struct {
 	Dir      string
 	Identity Identity
+	Sealing  Sealing
 	Log      *slog.Logger // may be nil
 
 	name string // of the file, if it is not to be made from Identity
+
+	sealed   atomic.Bool // the record was sealed when it was read
+	keyMu    sync.Mutex  // held while the keychain is asked
+	key      []byte      // nil before
+	keyErr   error       // of the last question, nil if there was none
+	keyErrAt time.Time
 }
 
 func (s *FileStorage) path() string {
 	return filepath.Join(s.Dir, cmp.Or(s.name, s.Identity.fileName()))
 }
 
-// Load also takes from others what they may do with the file and the folder, and has that logged. Where
-// that can't be done it returns an error: such a login may have been put there by somebody else.
+// Load reads the record. One that is sealed and can't be opened is a SealedError, unless nothing is
+// to be sealed any more: then it is as good as none. Load also takes from others what they may do with the
+// file and the folder, and has that logged. Where that can't be done it returns an error: such a login may
+// have been put there by somebody else.
 func (s *FileStorage) Load() (*Record, error) {
 	if err := s.makePrivate(); err != nil {
 		return nil, err
 	}
-	return loadRecord(s.path(), s.Log)
+	r, err := loadRecord(s.path(), s.Log)
+	if err != nil || r == nil || !r.Sealed {
+		return r, err
+	}
+	r, err = s.open(r)
+	if err != nil && s.Sealing == SealNever {
+		if s.Log != nil {
+			s.Log.Warn("a login that is sealed can't be opened, and counts as none", "error", err)
+		}
+		return nil, nil
+	}
+	return r, err
 }
 
 // errCorrupt means that the file of a login holds none.
@@ -140,7 +166,8 @@ func loadRecord(path string, log *slog.Logger) (*Record, error) {
 	return nil, nil
 }
 
-// readRecord reads one file, and changes nothing. It returns nil where there is none.
+// readRecord reads one file, and changes nothing. It returns nil where there is none. A record that
+// is sealed is returned as it is, for FileStorage to open.
 func readRecord(path string) (*Record, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -154,6 +181,9 @@ func readRecord(path string) (*Record, error) {
 
 // parseRecord returns the login that the file of this name holds.
 func parseRecord(path string, text []byte) (*Record, error) {
+	if r := sealedRecord(text); r != nil {
+		return r, nil
+	}
 	var layout struct {
 		Version int `json:"version"`
 	}
@@ -173,6 +203,11 @@ func (s *FileStorage) Save(r *Record) error {
 	if err != nil {
 		return fmt.Errorf("encoding the login: %w", err)
 	}
+	if s.sealing() {
+		if text, err = s.seal(r, text); err != nil {
+			return fmt.Errorf("sealing the login: %w", err)
+		}
+	}
 	if err := replaceFile(s.path(), append(text, '\n')); err != nil {
 		return fmt.Errorf("saving the login: %w", err)
 	}
@@ -188,6 +223,9 @@ func (s *FileStorage) Clear() error {
 
 func (s *FileStorage) Lock(ctx context.Context) (func(), error) {
 	if err := makeDir(s.Dir); err != nil {
+		return nil, err
+	}
+	if err := s.prepare(ctx); err != nil {
 		return nil, err
 	}
 	lock := flock.New(s.path()+".lock", flock.SetPermissions(0o600))
@@ -300,7 +338,8 @@ func (s *MemoryStorage) Lock(ctx context.Context) (func(), error) {
 	}
 }
 
-// List returns the records in a folder, those of later layouts left out.
+// List returns the records in a folder, those of later layouts left out. Of one that is sealed,
+// only the server and the profile are there: StorageOf opens it.
 func List(dir string) ([]*Record, error) {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {

@@ -44,6 +44,9 @@ func (s *FileStorage) look() *StoreLook {
 	}
 	l.Others = s.others()
 	l.record, l.Err = readRecord(l.File)
+	if l.record != nil && l.record.Sealed {
+		l.record, l.Err = s.open(l.record)
+	}
 	if errors.Is(l.Err, errCorrupt) {
 		l.Corrupt, l.Err = true, nil
 	}

@@ -82,8 +82,10 @@ func (g *grant) ask(ctx context.Context, form url.Values, resource string) (*tok
 }
 
 func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (*tokenReply, error) {
-	if _, err := g.t.checkURL(tokenEndpoint, g.tokenURL); err != nil {
-		return nil, err
+	if g.tokenURL != g.t.cfg.TokenEndpoint { // the user's own has been looked at
+		if _, err := g.t.checkURL(tokenEndpoint, g.tokenURL); err != nil {
+			return nil, err
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
@@ -130,7 +132,10 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 		return nil, &TokenError{Endpoint: tokenEndpoint, Status: http.StatusOK, Description: "the token is of type " + strconv.Quote(clip(token.Type(), 40)) + ", which can't be used"}
 	}
 	scope, _ := token.Extra("scope").(string)
-	return &tokenReply{Token{token.AccessToken, token.RefreshToken, time.Now().UTC().Round(0), shim.expiry}, scope}, nil
+	reply := &tokenReply{Token{Access: token.AccessToken, Refresh: token.RefreshToken, Issued: time.Now().UTC().Round(0), Expiry: shim.expiry}, scope}
+	id, _ := token.Extra("id_token").(string)
+	g.t.takeIDToken(&reply.Token, id)
+	return reply, nil
 }
 
 // A tokenReply is what the token endpoint gave.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
 	"strings"
@@ -149,7 +150,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 
 // send sends the request once, with the token of h, if there is one.
 func (t *Transport) send(req *http.Request, body func() (io.ReadCloser, error), h *held) (*http.Response, error) {
-	out := req.Clone(req.Context())
+	out := req.WithContext(req.Context()) // a copy
 	if body != nil {
 		var err error
 		if out.Body, err = body(); err != nil {
@@ -157,7 +158,9 @@ func (t *Transport) send(req *http.Request, body func() (io.ReadCloser, error), 
 		}
 	}
 	if h.hasToken() {
-		out.Header.Set("Authorization", "Bearer "+h.Token.Access) // spec 4.78
+		out.Header = make(http.Header, len(req.Header)+1)
+		maps.Copy(out.Header, req.Header)
+		out.Header["Authorization"] = []string{"Bearer " + t.cfg.credential(h.Token)} // spec 4.78
 	}
 	resp, err := t.cfg.Base.RoundTrip(out)
 	if err == nil && !h.accepted.Load() && accepts(resp.StatusCode) {
@@ -209,6 +212,9 @@ type need struct {
 
 // needed looks at a response and says whether a new token could help, and which.
 func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try int) (need, bool) {
+	if resp.StatusCode/100 == 2 {
+		return need{}, false // nearly always
+	}
 	c, ok := bearerChallenge(resp.Header)
 	n := need{challenge: c, hasChallenge: ok, mayAsk: mayAsk(req) || t.cfg.ClientCredentials}
 	if h.hasToken() {

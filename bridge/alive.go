@@ -41,14 +41,14 @@ func slept(before, after time.Time) bool {
 
 // renewConnections makes sure that what comes next goes over new connections.
 func (r *relay) renewConnections() {
-	r.endpoint.client.CloseIdleConnections()
+	r.endpoint.closeIdleConnections()
 	r.server.reopen(true)
 }
 
 // doubtConnections is called when an answer has not come in time: the connections may be dead. What
 // is under way is left alone, as the server may just be slow.
 func (r *relay) doubtConnections() {
-	r.endpoint.client.CloseIdleConnections()
+	r.endpoint.closeIdleConnections()
 	r.server.reopen(false)
 }
 

@@ -24,8 +24,9 @@ type budget struct {
 
 // A claim is what one message holds of a budget. The nil claim holds nothing and never waits.
 type claim struct {
-	of *budget
-	n  int64
+	of     *budget
+	n      int64
+	mapped []byte // what reserve returned
 }
 
 func newBudget(limit int64) *budget {
@@ -62,9 +63,13 @@ func (c *claim) grow(ctx context.Context, n int64) error {
 	}
 }
 
-// release gives everything back.
+// release gives everything back, memory that was reserved too.
 func (c *claim) release() {
-	if c == nil || c.n == 0 {
+	if c == nil {
+		return
+	}
+	c.unmap()
+	if c.n == 0 {
 		return
 	}
 	b := c.of

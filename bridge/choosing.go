@@ -15,11 +15,18 @@ import (
 func newModernHostServer(r *relay) remote {
 	switch {
 	case r.cfg.era() == EraModern:
-		return newModern(r, r.endpoint)
+		return newNativeModern(r)
 	case r.cfg.era() == EraLegacy:
 		return newToHandshake(r)
 	}
-	return &choosing{r: r, modern: newModern(r, r.endpoint), looking: make(chan struct{}, 1)}
+	return &choosing{r: r, modern: newNativeModern(r), looking: make(chan struct{}, 1)}
+}
+
+// newNativeModern returns a server of 2026-07-28 for a host that speaks that too.
+func newNativeModern(r *relay) *modern {
+	s := newModern(r, r.endpoint)
+	s.native = true
+	return s
 }
 
 // era is the era to speak with the server, by what the Config says of it in any way.

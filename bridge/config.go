@@ -40,6 +40,19 @@ type Verdicts interface {
 	Save(Verdict)
 }
 
+// A Pending is what the user is to do before a server can be used.
+type Pending struct {
+	URL  string // of the page to go to
+	Code string // to be entered there; "" if there is none
+}
+
+// Greeting keeps what a server said to initialize, raw JSON, from one run to the next. Load returns nil when
+// there is nothing; both may be called from any goroutine.
+type Greeting interface {
+	Load() []byte
+	Save([]byte)
+}
+
 // The values that a zero [Config] stands for.
 const (
 	DefaultMaxMessage  = 256 << 20 // bytes
@@ -94,6 +107,20 @@ type Config struct {
 	// Policy, if set, withholds some of the server's tools from the host. Nil means that everything
 	// goes.
 	Policy *Policy
+
+	// InitializeGrace is how long the host waits for the answer to initialize while the user is to sign
+	// in; then it gets one from the bridge. 0 means DefaultInitializeGrace.
+	InitializeGrace time.Duration
+
+	// Pending tells what the user is waited for to do, nil if nothing. If it is nil itself, the host
+	// always waits for the server.
+	Pending func() *Pending
+
+	// OfflineStart lets the host start, as after InitializeGrace, also while the server is down or slow.
+	OfflineStart bool
+
+	// Greeting remembers what the server said to initialize. Nil means that nothing is remembered.
+	Greeting Greeting
 
 	// InputEnded, if set, is called when the input has ended or ctx is done: whoever works for
 	// requests under way may give up what would take long.

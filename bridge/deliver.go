@@ -38,6 +38,11 @@ func (r *relay) take(raw []byte, via *call) {
 // keep it. The error says that raw is no JSON.
 func (r *relay) deliver(raw []byte, via *call) error {
 	m, err := parse(bytes.Trim(raw, " \t\r\n"))
+	return r.deliverParsed(m, err, via)
+}
+
+// deliverParsed is deliver for a message that was looked at, with what came of that.
+func (r *relay) deliverParsed(m *message, err error, via *call) error {
 	if err != nil {
 		if c := r.answered(m, via); c != nil && m.id != nil {
 			r.calls.settle(c, r.explain(c, fmt.Errorf("the server's answer is %w", err)))
@@ -66,9 +71,9 @@ func (r *relay) deliver(raw []byte, via *call) error {
 		}
 		r.to.fromServer(m, via)
 	default:
-		r.log.Warn("the server sent what is no JSON-RPC message", "text", r.secrets.excerpt(raw, ""))
+		r.log.Warn("the server sent what is no JSON-RPC message", "text", r.secrets.excerpt(m.raw, ""))
 		if via != nil {
-			via.trouble = "what is no JSON-RPC message: " + r.secrets.excerpt(raw, "")
+			via.trouble = "what is no JSON-RPC message: " + r.secrets.excerpt(m.raw, "")
 		}
 	}
 	return nil

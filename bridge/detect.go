@@ -13,6 +13,14 @@ import (
 
 // newHandshakeHostServer returns the server's side of a relay whose host makes a handshake.
 func newHandshakeHostServer(r *relay) remote {
+	server := newServerFor(r)
+	if r.cfg.Pending != nil || r.cfg.OfflineStart {
+		return &early{r: r, server: server}
+	}
+	return server
+}
+
+func newServerFor(r *relay) remote {
 	switch r.cfg.era() {
 	case EraModern:
 		return newToModern(r)
@@ -142,12 +150,12 @@ func (d *detecting) tryModern(ctx context.Context, c *call, sent sentFunc) (bool
 	return false, d.modern.result(c, result)
 }
 
-// namesLaterEra tells whether a refusal of initialize is one of a server of a later era: it has a code
+// namesLaterEra tells whether an answer to initialize, mostly a refusal, is one of a server of a later era: it has a code
 // that only those have, knows no such method, or names what belongs to them (spec 3B, step I).
 func namesLaterEra(m *message) bool {
 	switch errorCode(m) {
-	case 0:
-		return false
+	case 0: // some take initialize, and name a revision that has none
+		return m.result != nil && slices.Contains(modernVersions, readObject(m.result).text("protocolVersion"))
 	case mcp.HEADER_MISMATCH, mcp.MISSING_REQUIRED_CLIENT_CAPABILITY, mcp.UNSUPPORTED_PROTOCOL_VERSION, mcp.METHOD_NOT_FOUND:
 		return true
 	}

@@ -5,16 +5,16 @@
 // deliver a message: whether it is a request, a notification or a response, its id and method,
 // and the little that HTTP headers repeat.
 //
-//	       host                          bridge                                server
+//	host                          bridge                                server
 //
-//	       stdin ──▶ lines ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
-//	                           │  ▲              └──▶ lane: POST, one after the other ──▶
-//	                           │  │
-//	                 calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
-//	(who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
-//	                                   ▼        └── GET stream ◀───────────────────────
-//	       stdout ◀─────────────── output
-//	                       (one message, one Write)
+//	stdin ──▶ lines ──▶ front ──▶ relay ──▶ order ──┬──▶ call: POST, one goroutine each ──▶
+//	                              │  ▲              └──▶ lane: POST, one after the other ──▶
+//	                              │  │
+//	                    calls ◀───┘  └─ deliver ◀──┬── JSON body of a POST ◀──────────────
+//	   (who waits for an answer)          │        ├── event stream of a POST, resumed ◀──
+//	                                      ▼        └── GET stream ◀───────────────────────
+//	stdout ◀───────────────────────── output
+//	                          (whole messages only)
 //
 // # Answers
 //
@@ -33,13 +33,17 @@
 // # Memory
 //
 // Whoever reads from the server also writes to the host, and waits until that is done. So a host
-// that reads slowly slows the server down; long messages that come side by side share a budget.
+// that reads slowly slows the server down; long messages that come side by side share a budget. What
+// the server sent is gone once it was delivered, memory and all: whoever needs a part of it for longer
+// makes a copy.
 //
 // # Servers
 //
-// A [remote] is the way to one server. There are streamable (with stream.go for its event
-// streams), httpSSE for 2024-11-05 servers, and detecting, which finds out. What a session needs
-// to be made anew is in handshake.
+// A [remote] is the way to one server. There are streamable (with stream.go for its event streams) and
+// httpSSE for servers with a handshake, and modern for those of 2026-07-28. What a session needs to be
+// made anew is in handshake. Remotes may stand before others: detecting and choosing find out which it
+// is, toModern and toHandshake translate where host and server are of different eras (era.go has the
+// picture and the tables), and early speaks for a server that the user has to sign in to first.
 //
 // # Policy
 //

@@ -30,7 +30,7 @@ func wantFirst(t *testing.T, s *bridgetest.Server, want ...string) {
 	eventually(t, "the server gets its requests", func() bool { return len(s.Requests()) >= len(want) || t.Failed() })
 	got := plainNames(s)
 	if !slices.Equal(got[:min(len(want), len(got))], want) {
-		t.Errorf("the server got %q, want first %q", got, want)
+		t.Fatalf("the server got %q, want first %q", got, want)
 	}
 }
 
@@ -600,6 +600,64 @@ func TestDetect_BothOnOnePipe(t *testing.T) {
 			if native := s.Count("initialize") == 1 && s.Sessions() == 0; name == "dual" && !native {
 				t.Errorf("the server got %q", names(s))
 			}
+		})
+	}
+}
+
+// A host that does not wait for answers gets them all the same, whichever server it is: nothing
+// overtakes initialize.
+func TestDetect_Pipelined(t *testing.T) {
+	t.Parallel()
+	for name, sc := range map[string]bridgetest.Config{"modern": {Versions: bridgetest.Modern}, "dual": {Versions: bridgetest.Dual}, "handshake": {}, "HTTP+SSE": {HTTPSSE: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, _ := startWith(t, sc, bridge.Config{}, "")
+			h.sendRaw([]byte(initialize(`"i"`, "2025-06-18") + "\n" + initialized + "\n" + listTools("1") + "\n" + callEcho("2") + "\n"))
+			for id, answer := range h.answersTo([]string{`"i"`, "1", "2"}) {
+				if member(answer, "result") == nil {
+					t.Errorf("%s is answered %s", id, answer)
+				}
+			}
+			wantNothingMore(t, h)
+		})
+	}
+}
+
+// A request that is cancelled while the era is being found out for it is never sent, and those that
+// wait for the same are not left alone.
+func TestDetect_FirstRequestCancelled(t *testing.T) {
+	t.Parallel()
+	for name, versions := range map[string][]string{"modern": bridgetest.Modern, "handshake": nil} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h, s := startWith(t, bridgetest.Config{Versions: versions, Handle: once(discovers, held)}, bridge.Config{}, "")
+			h.send(modern(`"gone"`, "tools/call", `"name":"add",`))
+			arrives(t, s, discovers, 1)
+			h.send(modern("1", "tools/list", ""))
+			h.send(cancel(`"gone"`))
+			wantResult(t, h, "1")
+			wantNothingMore(t, h)
+			if n := s.Count("tools/call"); n > 0 {
+				t.Errorf("the server got %q", plainNames(s))
+			}
+		})
+	}
+}
+
+// The end of the input while the era is being found out ends that too, with an answer.
+func TestDetect_EndMeanwhile(t *testing.T) {
+	for name, first := range map[string]string{discovers: modern("1", "tools/list", ""), "initialize": initialize("1", "2025-11-25")} {
+		t.Run(name, func(t *testing.T) {
+			inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern, Handle: always(discovers, held)}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+				h := startHost(t, cfg)
+				h.send(first)
+				arrives(t, s, discovers, 1)
+				start := time.Now()
+				wantIDs(t, h.end(), "1")
+				if took := time.Since(start); took > longestEnd {
+					t.Errorf("Run took %v to return", took)
+				}
+			})
 		})
 	}
 }

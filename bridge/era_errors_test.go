@@ -192,3 +192,48 @@ func TestErrors_OfTheServer(t *testing.T) {
 		}
 	})
 }
+
+// An answer over the limit is an error under the host's id, in one era and between two.
+func TestErrors_TooLong(t *testing.T) {
+	t.Parallel()
+	for way, sc := range ways {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			sc.Versions = bridgetest.Modern
+			sc.Handle = always("prompts/list", answers(`{"resultType":"complete","prompts":[],"x":"`+strings.Repeat("x", 300<<10)+`"}`))
+			h, _ := startWith(t, sc, bridge.Config{MaxMessage: 200 << 10}, "2025-11-25")
+			h.send(`{"jsonrpc":"2.0","id":"h","method":"prompts/list"}`)
+			wantFailure(t, h, `"h"`, "limit")
+			h.send(modern(`"m"`, "prompts/list", ""))
+			wantFailure(t, h, `"m"`, "limit")
+			h.send(listTools("2"))
+			wantResult(t, h, "2")
+			wantNothingMore(t, h)
+		})
+	}
+}
+
+// What is said between the eras holds no secret: neither the state of a call nor what a user said is
+// logged, at any level.
+func TestErrors_NoSecrets(t *testing.T) {
+	t.Parallel()
+	h, _ := startBefore(t, bridgetest.Config{Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		if r.Method != "tools/call" {
+			return false
+		}
+		if member(r.Params, "requestState") == nil {
+			r.Answer(w, `{"resultType":"input_required","inputRequests":`+askForm+`,"requestState":"state-s3cret"}`)
+		} else {
+			r.Answer(w, `{"resultType":"complete","content":[]}`)
+		}
+		return true
+	}}, "2025-11-25", everything)
+	h.send(callTool("1", "echo", `{"x":"argument-s3cret"}`))
+	id, _ := h.question("elicitation/create")
+	h.reply(id, `{"action":"accept","content":{"name":"answer-s3cret"}}`)
+	wantResult(t, h, "1")
+	wantNothingMore(t, h)
+	if strings.Contains(h.logs(), "s3cret") {
+		t.Error("there is a secret in the log")
+	}
+}

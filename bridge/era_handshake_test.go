@@ -211,6 +211,7 @@ func TestHandshake_Request(t *testing.T) {
 		"spaces":        "{ \"arguments\" : { } , \"_meta\" : { \"a\" : 1 } , \"name\" : \"echo\" }",
 		"_meta further": `{"name":"echo","arguments":{"_meta":{"x":1},"params":{"_meta":{}}}}`,
 		"null _meta":    `{"name":"echo","_meta":null}`,
+		"twice _meta":   `{"_meta":{"a":1},"name":"echo","_meta":{"b":2}}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -503,6 +504,23 @@ func TestHandshake_Progress(t *testing.T) {
 	}
 }
 
+// A token that is used again, for a later request, counts from the start again: it has to be unique only
+// among requests under way.
+func TestHandshake_ProgressTokenAgain(t *testing.T) {
+	t.Parallel()
+	h, _ := startBefore(t, bridgetest.Config{}, "2025-06-18", `{}`)
+	for _, id := range []string{"1", "2", "3"} {
+		h.others = nil
+		h.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"tools/call","params":{"name":"count","arguments":{"to":2},"_meta":{"progressToken":"p"}}}`)
+		wantResult(t, h, id)
+		if len(h.others) != 2 {
+			t.Errorf("of request %s came the progress %q", id, h.others)
+		}
+	}
+	h.others = nil
+	wantNothingMore(t, h)
+}
+
 // "notifications/progress (U): none after the final response."
 func TestHandshake_ProgressAfterTheEnd(t *testing.T) {
 	t.Parallel()
@@ -740,4 +758,40 @@ func TestHandshake_NoSession(t *testing.T) {
 			t.Errorf("the server got %s %v", r, r.Header)
 		}
 	}
+}
+
+// A server that knows no ping gets none, however long nothing is under way.
+func TestHandshake_KeepAlive(t *testing.T) {
+	inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		cfg.KeepAlive = time.Minute
+		h := startHost(t, cfg)
+		h.capable("2025-11-25", `{}`)
+		eventually(t, "the bridge listens", func() bool { return s.Streams() == 1 })
+		before := len(s.Requests())
+		time.Sleep(time.Hour)
+		if s.Count("ping") > 0 || len(s.Requests()) > before+60 || s.Streams() != 1 {
+			t.Errorf("the server got %q", plainNames(s)[before:])
+		}
+		wantNothingMore(t, h)
+		if strings.Contains(h.logs(), "level=WARN") {
+			t.Error("there was a warning")
+		}
+	})
+}
+
+// With room for one request at a time a call that leads to more of them still comes to its end.
+func TestHandshake_OneAtATime(t *testing.T) {
+	t.Parallel()
+	h, s := startWith(t, bridgetest.Config{Versions: bridgetest.Modern}, bridge.Config{MaxInFlight: 1}, "")
+	h.capable("2025-11-25", everything)
+	eventually(t, "the bridge listens", func() bool { return s.Streams() == 1 })
+	h.send(callTool("1", "ask", `{}`))
+	id, _ := h.question("elicitation/create")
+	h.reply(id, accepted)
+	wantResult(t, h, "1")
+	h.send(subscribe("2", "test://a"))
+	wantResult(t, h, "2")
+	h.send(callTool("3", "route", `{"region":"r"}`))
+	wantResult(t, h, "3")
+	wantNothingMore(t, h)
 }

@@ -285,3 +285,106 @@ func TestHandshake_ListenBackoff(t *testing.T) {
 		wantNothingMore(t, h)
 	})
 }
+
+// A stream on which nothing happens is no request without an answer, whatever the limit for those.
+func TestHandshake_ListenQuiet(t *testing.T) {
+	inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		cfg.ResponseTimeout = time.Minute
+		h := startHost(t, cfg)
+		h.capable("2025-11-25", `{}`)
+		time.Sleep(24 * time.Hour)
+		if n := s.Count(listens); n != 1 || s.Streams() != 1 {
+			t.Errorf("after a day there were %d requests, and %d streams are open", n, s.Streams())
+		}
+		s.Notify(listChanged)
+		h.notification("notifications/tools/list_changed")
+		wantNothingMore(t, h)
+	})
+}
+
+// A host that makes a second handshake is told the same again, and the bridge listens once.
+func TestHandshake_Twice(t *testing.T) {
+	t.Parallel()
+	h, s := listening(t, bridgetest.Config{})
+	h.send(subscribe("1", "test://a"))
+	wantResult(t, h, "1")
+	h.capable("2025-06-18", `{}`)
+	h.send(listTools("2"))
+	wantResult(t, h, "2")
+	eventually(t, "the bridge listens once", func() bool { return s.Streams() == 1 })
+	s.Notify(listChanged)
+	h.notification("notifications/tools/list_changed")
+	wantNothingMore(t, h)
+	eventually(t, "the stream is closed", func() bool { return s.Streams() == 0 })
+}
+
+// Many subscriptions at once end up in one stream with all of them, whatever order they take.
+func TestHandshake_SubscribeMany(t *testing.T) {
+	t.Parallel()
+	h, s := listening(t, bridgetest.Config{})
+	var ids []string
+	for i := range 6 {
+		ids = append(ids, fmt.Sprint(i))
+		h.send(subscribe(ids[i], []string{"test://a", "test://b/ö"}[i%2]))
+	}
+	for id, answer := range h.answersTo(ids) {
+		if member(answer, "result") == nil {
+			t.Errorf("%s is answered %s", id, answer)
+		}
+	}
+	wantSubscriptions(t, s, "test://a", "test://b/ö")
+	for _, uri := range []string{"test://a", "test://b/ö"} {
+		s.Notify(resourceUpdated(uri))
+		wantJSON(t, "the URI", member(h.notification(updated), "uri"), quoted(uri))
+	}
+	wantNothingMore(t, h)
+}
+
+// "drop duplicates during the swap": while both streams are there a change that comes on both is told
+// once, and one that comes on either alone is told too.
+func TestHandshake_SubscribeSwap(t *testing.T) {
+	var streams []*bridgetest.EventStream
+	inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern, Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		if r.Method != listens {
+			return false
+		}
+		e := r.Events(w)
+		streams = append(streams, e)
+		_ = e.Send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":` + string(r.ID) + `},"notifications":` + string(filterOf(t, r)) + `}}`)
+		<-r.Context().Done()
+		return true
+	}}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		h := startHost(t, cfg)
+		h.capable("2025-11-25", `{}`)
+		arrives(t, s, listens, 1)
+		h.send(subscribe("1", "test://a"))
+		wantResult(t, h, "1")
+		for _, test := range []struct {
+			change string
+			on     []int // the streams, in this order
+			want   int
+		}{
+			{listChanged, []int{0, 1}, 1},
+			{strings.Replace(listChanged, "tools", "prompts", 1), []int{1, 0}, 1},
+			{strings.Replace(listChanged, "tools", "resources", 1), []int{0}, 1},
+			{resourceUpdated("test://a"), []int{1}, 1},
+			{resourceUpdated("test://a/part"), []int{0, 1, 1, 0}, 2},
+			{resourceUpdated("test://b"), []int{0}, 0}, // nobody's
+		} {
+			for _, i := range test.on {
+				_ = streams[i].Send(test.change)
+			}
+			for range test.want {
+				if got := h.next(); got != test.change {
+					t.Errorf("the host got %s, want %s", got, test.change)
+				}
+			}
+		}
+		h.send(listTools("2"))
+		wantResult(t, h, "2")
+		eventually(t, "the old stream is closed", func() bool { return s.Aborted(listens) == 1 })
+		_ = streams[1].Send(listChanged)
+		h.notification("notifications/tools/list_changed")
+		wantNothingMore(t, h)
+	})
+}

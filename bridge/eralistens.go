@@ -3,7 +3,6 @@ package bridge
 import (
 	"bytes"
 	"context"
-	"maps"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 // A subscriber is a subscriptions/listen request of a modern host's, which the bridge serves in place of a
 // handshake server (spec 6C).
 type subscriber struct {
+	call     *call
 	l        *link
 	honoured object
 	uris     []string
@@ -34,8 +34,8 @@ func (t *toHandshake) listen(ctx context.Context, c *call, sent sentFunc) error 
 		return err
 	}
 	sent(true)
-	s := &subscriber{l: l, honoured: object{}}
-	capabilities := l.result.child("capabilities")
+	s := &subscriber{call: c, l: l, honoured: object{}}
+	capabilities := l.result().child("capabilities")
 	for _, list := range changeableLists {
 		if key := list + "ListChanged"; string(wanted.get(key)) == "true" && string(capabilities.child(list).get("listChanged")) == "true" {
 			s.honoured = append(s.honoured, member{key, []byte("true")})
@@ -54,13 +54,13 @@ func (t *toHandshake) listen(ctx context.Context, c *call, sent sentFunc) error 
 	if !c.over() {
 		t.r.out.write(rawNotification(notificationAcknowledged, ack.raw()))
 		t.mu.Lock()
-		t.listens[c] = s
+		t.listens = append(t.listens, s)
 		t.mu.Unlock()
 	}
 	t.telling.Unlock()
 	<-ctx.Done()
 	t.mu.Lock()
-	delete(t.listens, c)
+	t.listens = slices.DeleteFunc(t.listens, func(other *subscriber) bool { return other == s })
 	t.mu.Unlock()
 	for _, uri := range s.uris {
 		l.unsubscribe(uri)
@@ -116,10 +116,11 @@ func (l *link) changed(m *message, _ *call) {
 	t.telling.Lock()
 	defer t.telling.Unlock()
 	t.mu.Lock()
-	listens := maps.Clone(t.listens)
+	listens := slices.Clone(t.listens)
 	t.mu.Unlock()
 	params := readObject(bytes.Clone(m.params))
-	for c, s := range listens {
+	for _, s := range listens {
+		c := s.call
 		if s.l != l || c.over() || !s.hears(m, params.text("uri")) {
 			continue
 		}
@@ -144,28 +145,4 @@ func (s *subscriber) hears(m *message, uri string) bool {
 	list, _ := strings.CutPrefix(string(m.method), "notifications/")
 	list, _ = strings.CutSuffix(list, "/list_changed")
 	return s.honoured.has(list + "ListChanged")
-}
-
-// watch lets a question by URL know when the server says that it is done.
-func (l *link) watch(q *question) {
-	id := q.params.text("elicitationId")
-	if id == "" {
-		return
-	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.watched == nil {
-		l.watched = make(map[string]chan struct{})
-	}
-	l.watched[id] = q.notify
-}
-
-func (l *link) elicited(m *message, _ *call) {
-	id := readObject(m.params).text("elicitationId")
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if done := l.watched[id]; done != nil {
-		close(done)
-		delete(l.watched, id)
-	}
 }

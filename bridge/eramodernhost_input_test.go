@@ -375,7 +375,7 @@ func TestModernHost_AnswersInTwoRetries(t *testing.T) {
 func TestModernHost_FinishedWhileParked(t *testing.T) {
 	for name, withdrawn := range map[string]bool{"without an answer": false, `"notifications/cancelled (U, for its own request): Remove from pending; ignore that answer later"`: true} {
 		t.Run(name, func(t *testing.T) {
-			eachHandshakeServer(t, func() *bridgetest.Legacy {
+			eachInFakeTime(t, func() *bridgetest.Legacy {
 				done := make(chan struct{})
 				return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
 					if x.Method == "acme/finish" {
@@ -402,6 +402,7 @@ func TestModernHost_FinishedWhileParked(t *testing.T) {
 				key, _ := r.only()
 				h.request("2", "acme/finish", "")
 				h.complete("2")
+				time.Sleep(time.Second)
 				h.fence("3")
 				h.noNotes("nothing belongs to a live request")
 				h.request("4", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
@@ -419,7 +420,7 @@ func TestModernHost_FinishedWhileParked(t *testing.T) {
 
 // A question that is withdrawn before the host is asked is not asked.
 func TestModernHost_QuestionWithdrawnAtOnce(t *testing.T) {
-	eachHandshakeServer(t, func() *bridgetest.Legacy {
+	eachInFakeTime(t, func() *bridgetest.Legacy {
 		return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
 			if x.Method != "tools/call" {
 				return ""
@@ -432,6 +433,7 @@ func TestModernHost_QuestionWithdrawnAtOnce(t *testing.T) {
 		h.request("1", "tools/call", `"name":"a"`)
 		r := h.result("1")
 		if r.ResultType == "input_required" { // the machine was slow; then the result is there on the retry
+			time.Sleep(time.Second)
 			key, _ := r.only()
 			h.request("1", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
 			h.complete("1")
@@ -782,4 +784,156 @@ func within[T any](t testing.TB, ch <-chan T) T {
 		t.Fatal("this does not happen: an answer to the server")
 		panic("unreachable")
 	}
+}
+
+// 6.52: "While parked keep reading the upstream stream (resume per 2.31)". A stream that breaks while the
+// host is asked goes on where it left off.
+func TestModernHost_StreamResumedWhileParked(t *testing.T) {
+	t.Parallel()
+	answered := make(chan string, 1)
+	h, s := startModernHost(t, bridgetest.Config{Stream: true, Legacy: wellBehaved(), Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		switch {
+		case r.Method == "tools/call":
+			_ = r.Events(w).Raw("id: at-1\nretry: 1\ndata: {\"jsonrpc\":\"2.0\",\"id\":\"q\",\"method\":\"roots/list\"}\n\n")
+			answered <- string(r.ID)
+			panic(http.ErrAbortHandler)
+		case r.Header.Get("Last-Event-Id") == "at-1":
+			events := r.Events(w)
+			id := <-answered
+			select {
+			case <-answered: // the host has answered
+			case <-r.Context().Done():
+				return true
+			}
+			_ = events.Send(`{"jsonrpc":"2.0","id":` + id + `,"result":{"content":[{"type":"text","text":"resumed"}]}}`)
+			return true
+		case r.String() == "response":
+			answered <- "yes"
+			w.WriteHeader(http.StatusAccepted)
+			return true
+		}
+		return false
+	}}, bridge.Config{})
+	h.request("1", "tools/call", `"name":"a"`)
+	r := h.inputRequired("1", 1)
+	key, _ := r.only()
+	eventually(t, "the stream is resumed", func() bool {
+		return slices.ContainsFunc(s.Requests(), func(r *bridgetest.Request) bool { return r.Header.Get("Last-Event-Id") == "at-1" })
+	})
+	h.request("2", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
+	if r := h.complete("2"); len(r.Content) != 1 || r.Content[0].Text != "resumed" {
+		t.Errorf("the host got %s", r.raw)
+	}
+	gotOne(t, s, "tools/call")
+}
+
+// Many calls that ask at the same time do not get into each other's way, where the questions come with
+// the calls.
+func TestModernHost_ManyParkedCalls(t *testing.T) {
+	t.Parallel()
+	const calls = 50
+	h, s := startModernHost(t, bridgetest.Config{Legacy: wellBehaved()}, bridge.Config{})
+	question := func(i int) string {
+		return fmt.Sprintf(`"ask":[{"method":"elicitation/create","params":{"message":"question %d","requestedSchema":{}}}]`, i)
+	}
+	for i := range calls {
+		h.asks(fmt.Sprint(i), question(i))
+	}
+	parked := make([]modernMessage, 0, calls)
+	for range calls {
+		parked = append(parked, h.message())
+	}
+	for _, m := range slices.Backward(parked) {
+		var r modernResult
+		_ = json.Unmarshal(m.Result, &r)
+		key, request := r.only()
+		if want := `"question ` + string(m.ID) + `"`; !strings.Contains(string(request.Params), want) {
+			t.Fatalf("call %s asks %s", m.ID, request.Params)
+		}
+		var i int
+		_ = json.Unmarshal(m.ID, &i)
+		h.asks(fmt.Sprintf(`"%d"`, i), question(i), inputs(r.RequestState, map[string]string{key: fmt.Sprintf(`{"action":"accept","content":{"n":%d}}`, i)}))
+	}
+	for range calls {
+		m := h.message()
+		if want := `{"action":"accept","content":{"n":` + strings.Trim(string(m.ID), `"`) + `}}`; !strings.Contains(m.raw, want) {
+			t.Errorf("call %s ends with %s", m.ID, m.raw)
+		}
+	}
+	if n := len(got(t, s, "tools/call")); n != calls {
+		t.Errorf("the server got %d calls, want %d", n, calls)
+	}
+}
+
+// 6.54: "later ones form the next round". A question that comes while the host is asked another one is
+// asked next, and then no more.
+func TestModernHost_QuestionWhileParked(t *testing.T) {
+	eachHandshakeServer(t, func() *bridgetest.Legacy {
+		more, finish := make(chan struct{}), make(chan struct{})
+		return &bridgetest.Legacy{Answer: func(x *bridgetest.Exchange) string {
+			switch x.Method {
+			case "acme/finish":
+				close(finish)
+				return bridgetest.ResultMember("{}")
+			case "acme/more":
+				more <- struct{}{}
+				<-more // it was asked
+				return bridgetest.ResultMember("{}")
+			case "tools/call":
+				asked := make(chan struct{})
+				go func() { // ends with the answer, or with the exchange
+					defer close(asked)
+					select {
+					case <-more:
+					case <-x.Context().Done():
+						return
+					}
+					if x.Send(`{"jsonrpc":"2.0","id":"second","method":"roots/list"}`) == nil {
+						more <- struct{}{}
+					}
+				}()
+				first, err := x.Ask("roots/list", "{}")
+				<-asked
+				if err != nil {
+					return ""
+				}
+				_ = x.Answered(`"second"`)
+				select {
+				case <-finish:
+				case <-x.Context().Done():
+				}
+				return bridgetest.ResultMember(`{"content":[],"structuredContent":` + string(first.Result) + `}`)
+			}
+			return ""
+		}}
+	}, func(t *testing.T, h *modernHost, s *bridgetest.Server) {
+		h.request("1", "tools/call", `"name":"a"`)
+		r := h.inputRequired("1", 1)
+		key, _ := r.only()
+		h.request("2", "acme/more", "")
+		h.complete("2")
+		h.fence("3")
+		h.request("4", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{key: rootsAnswer}))
+		r = h.inputRequired("4", 1)
+		next, _ := r.only()
+		if next == key {
+			t.Errorf("two questions have the key %s", key)
+		}
+		h.request("5", "tools/call", `"name":"a",`+inputs(r.RequestState, map[string]string{next: rootsAnswer}))
+		waitFor(t, s, "response", 2)
+		h.fence("6") // fails if the host is asked for nothing at all
+		h.request("7", "acme/finish", "")
+		var ends []string
+		for range 2 {
+			m := h.message()
+			ends = append(ends, m.raw)
+		}
+		slices.Sort(ends)
+		if !strings.HasPrefix(ends[0], `{"jsonrpc":"2.0","id":5,`) || !strings.Contains(ends[0], `"structuredContent":`+rootsAnswer) {
+			t.Errorf("the host got %s", ends)
+		}
+		if n := len(got(t, s, "response")); n != 2 {
+			t.Errorf("the server got %d answers, want 2", n)
+		}
+	})
 }

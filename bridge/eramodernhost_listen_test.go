@@ -2,9 +2,13 @@ package bridge_test
 
 import (
 	"encoding/json"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"mcp-bridge/bridge"
 	"mcp-bridge/bridge/bridgetest"
@@ -290,4 +294,56 @@ func TestModernHost_StreamOfHTTPSSELost(t *testing.T) {
 	eventually(t, "the stream opens again", func() bool { return s.Streams() == 1 })
 	s.Notify(noteChanged("tools"))
 	h.hears("notifications/tools/list_changed", "", "1")
+}
+
+// A server that comes back with another revision or other capabilities is nothing that a modern host has
+// to be restarted for: nothing was agreed on with it (spec 1.46).
+func TestModernHost_ServerThatHasChanged(t *testing.T) {
+	t.Parallel()
+	var changedNow atomic.Bool
+	h, s := startModernHost(t, bridgetest.Config{Stream: true, Legacy: wellBehaved(), Handle: func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		if r.Method != "initialize" || !changedNow.Load() {
+			return false
+		}
+		rec := httptest.NewRecorder()
+		r.Serve(rec)
+		w.Header().Set("Mcp-Session-Id", rec.Header().Get("Mcp-Session-Id"))
+		answerJSON(w, strings.Replace(rec.Body.String(), `"completions":{},`, "", 1))
+		return true
+	}}, bridge.Config{})
+	eventuallyStream(t, h, s)
+	changedNow.Store(true)
+	s.ForgetSessions()
+	for _, id := range []string{"1", "2", "3"} { // the first ones may be told
+		h.request(id, "tools/list", "")
+		if m := h.response(id); id == "3" && m.Error != nil {
+			t.Errorf("the host got %s", m.raw)
+		}
+	}
+	h.request("4", "server/discover", "")
+	if r := h.complete("4"); strings.Contains(string(r.Capabilities), "completions") {
+		t.Errorf("the host is told the capabilities %s", r.Capabilities)
+	}
+}
+
+// Pings keep the session alive, if that is wanted: a modern host has none, but the server does.
+func TestModernHost_KeepAlive(t *testing.T) {
+	t.Parallel()
+	for name, sc := range handshakeServers() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			sc.Legacy = wellBehaved()
+			inFakeTime(t, sc, func(t *testing.T, s *bridgetest.Server, bc bridge.Config) {
+				bc.KeepAlive = time.Minute
+				h := newModernHost(startHost(t, bc))
+				h.fence("1")
+				time.Sleep(10 * time.Minute)
+				if n := len(got(t, s, "ping")); n < 5 || n > 10 {
+					t.Errorf("in ten minutes the server got %d pings", n)
+				}
+				h.fence("2")
+				h.noNotes("nothing has happened")
+			})
+		})
+	}
 }

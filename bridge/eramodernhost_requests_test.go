@@ -211,6 +211,11 @@ func TestModernHost_WhatTheServerGets(t *testing.T) {
 		if got := slices.Sorted(maps.Keys(meta)); !slices.Equal(got, []string{"acme/x", "baggage", "progressToken", "traceparent", "tracestate"}) {
 			t.Errorf("the server got the _meta %s", call.Params["_meta"])
 		}
+		for _, r := range s.Requests() {
+			if r.Method != "server/discover" && (r.Header.Get("Mcp-Method") != "" || r.Header.Get("Mcp-Name") != "" || r.Header.Get("Mcp-Protocol-Version") == "2026-07-28") {
+				t.Errorf("with %s the server got the headers %v", r, r.Header)
+			}
+		}
 		if token := string(meta["progressToken"]); token == `"mine"` || string(meta["acme/x"]) != "[1.0]" {
 			t.Errorf("the server got the _meta %s", call.Params["_meta"])
 		}

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"mcp-bridge/bridge"
 	"mcp-bridge/bridge/bridgetest"
@@ -36,6 +37,22 @@ func eachHandshakeServer(t *testing.T, legacy func() *bridgetest.Legacy, test fu
 	}
 }
 
+// eachInFakeTime does so where it matters that everybody has read what was sent: time goes on when they
+// have (see inFakeTime).
+func eachInFakeTime(t *testing.T, legacy func() *bridgetest.Legacy, test func(*testing.T, *modernHost, *bridgetest.Server)) {
+	t.Parallel()
+	for name, sc := range handshakeServers() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				sc.Legacy = legacy()
+				s, bc := startOnPipes(t, sc)
+				test(t, newModernHost(startHost(t, bc)), s)
+			})
+		})
+	}
+}
+
 func wellBehaved() *bridgetest.Legacy { return new(bridgetest.Legacy) }
 
 // A modernHost is a host of 2026-07-28. What it gets is checked, line by line, against what such a
@@ -44,7 +61,6 @@ type modernHost struct {
 	*host
 	capabilities string // of each request
 	notes        []note // notifications that were passed over
-	checked      bool
 }
 
 // A note is a notification.

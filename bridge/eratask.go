@@ -20,7 +20,7 @@ const longestList = 100
 // learnTasks has the tools listed, if there may be some that run as a task only and nobody has asked for
 // the list yet.
 func (l *link) learnTasks(ctx context.Context) {
-	if !l.result.child("capabilities").child("tasks").child("requests").child("tools").has("call") {
+	if !l.result().child("capabilities").child("tasks").child("requests").child("tools").has("call") {
 		return
 	}
 	l.listing.Lock()

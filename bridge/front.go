@@ -1,7 +1,6 @@
 package bridge
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -98,10 +97,10 @@ func isModern(m *message) bool {
 	if m.is(mcp.MethodServerDiscover) || m.is(mcp.MethodSubscriptionsListen) {
 		return true
 	}
-	if !bytes.Contains(m.params, []byte(mcp.MetaKeyProtocolVersion)) && !bytes.Contains(m.params, []byte(mcp.MetaKeyClientCapabilities)) {
+	if m.meta == nil {
 		return false
 	}
-	meta := readObject(m.params).child("_meta")
+	meta := readObject(m.meta)
 	return meta.has(mcp.MetaKeyProtocolVersion) || meta.has(mcp.MetaKeyClientCapabilities)
 }
 
@@ -188,5 +187,5 @@ func (f *front) leave() {
 	case <-ended:
 	case <-bound.C:
 	}
-	r.endpoint.client.CloseIdleConnections()
+	r.endpoint.closeIdleConnections()
 }

@@ -71,11 +71,20 @@ func (g *gate) admit(r *relay, c *call, t *turn) error {
 	if !ok {
 		return errUnnamedTool
 	}
+	e, _ := r.server.(*early)
+	if e != nil && name == SignInTool && e.toldHost() {
+		return nil // it is the bridge's own
+	}
 	if err := g.policy.byName(name); err != nil {
 		return err
 	}
 	if !g.policy.needsDefinition() {
 		return nil
+	}
+	if e != nil {
+		if err := e.wait(c.ctx, false); err != nil { // there are no tools to look up yet
+			return err
+		}
 	}
 	refusal, listed := g.find(name)
 	if !listed {

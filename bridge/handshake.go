@@ -111,7 +111,10 @@ func (h *handshake) repeat(ctx context.Context, r *relay, request func(context.C
 		return fmt.Errorf("reading the result of initialize: %w", err)
 	}
 	if result.Version != version || !equalJSON(result.Capabilities, capabilities) {
-		return ErrSessionChanged
+		if l, ok := r.to.(*link); !ok || !l.renewed(got) {
+			return ErrSessionChanged
+		}
+		h.agree(kept, result)
 	}
 	if initialized == nil {
 		return nil // the host will send it

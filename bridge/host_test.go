@@ -27,7 +27,7 @@ const patience = 10 * time.Second
 // A host is the program that starts the bridge, with bridge.Run between two pipes. It reads all
 // the time, unless it is told to pause. Its methods are for the test's own goroutine, but for logs.
 //
-// Everything that the bridge writes is checked: one Write, one line, one JSON-RPC message or an
+// Everything that the bridge writes is checked: each Write whole lines, each line one JSON-RPC message or an
 // array of them. So is that Run leaves no goroutine behind.
 type host struct {
 	t      testing.TB
@@ -298,11 +298,24 @@ func (o hostOutput) Write(p []byte) (int, error) {
 	return o.h.toHost.Write(p)
 }
 
-// outputFault says what is wrong with one Write of the bridge's (spec 1.01, 1.03, 1.06).
+// outputFault says what is wrong with one Write of the bridge's, which has to be whole lines (spec 1.01, 1.03,
+// 1.06).
 func outputFault(p []byte) string {
-	line, whole := bytes.CutSuffix(p, []byte("\n"))
-	if !whole || len(line) == 0 || bytes.IndexByte(line, '\n') >= 0 || bytes.IndexByte(line, '\r') >= 0 {
-		return fmt.Sprintf("a Write that is not one whole line: %.200q", p)
+	lines, whole := bytes.CutSuffix(p, []byte("\n"))
+	if !whole {
+		return fmt.Sprintf("a Write that does not end with a line: %.200q", p)
+	}
+	for line := range bytes.SplitSeq(lines, []byte("\n")) {
+		if fault := lineFault(line); fault != "" {
+			return fault
+		}
+	}
+	return ""
+}
+
+func lineFault(line []byte) string {
+	if len(line) == 0 || bytes.IndexByte(line, '\r') >= 0 {
+		return fmt.Sprintf("no whole line: %.200q", line)
 	}
 	if len(line) > 1<<20 {
 		return "" // too long to decode in every test
@@ -329,7 +342,7 @@ func outputFault(p []byte) string {
 func checkLeak(t testing.TB, number string) {
 	t.Helper()
 	var left []string
-	for deadline := time.Now().Add(3 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 		if left = bridgeGoroutines(number); len(left) == 0 {
 			return
 		}

@@ -220,7 +220,10 @@ func (s *httpSSE) listen(ctx context.Context, l *connection, ready chan<- error)
 	}
 	memory := s.r.memory.claim()
 	defer memory.release()
-	events := newEventReader(ctx, resp.Body, s.r.cfg.MaxMessage, memory)
+	g := &gatherer{Reader: resp.Body, out: s.r.out}
+	defer g.set(false)
+	events := newEventReader(ctx, g, s.r.cfg.MaxMessage, memory)
+	defer events.close()
 	for {
 		ev, err := events.next()
 		switch {

@@ -5,11 +5,15 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"slices"
 )
 
-// readBuffer is the size in bytes of the buffers that stdin and event streams are read into.
-const readBuffer = 64 << 10
+const (
+	// readBuffer is the size in bytes of the buffers that stdin and event streams are read into.
+	readBuffer = 64 << 10
+
+	// longestChunk is the size in bytes of the pieces that a long line is kept in until it is whole.
+	longestChunk = 1 << 20
+)
 
 var byteOrderMark = []byte("\xef\xbb\xbf")
 
@@ -26,6 +30,7 @@ func readLines(in io.Reader, limit int64, line func([]byte), tooLong func(id []b
 	for {
 		part, err := r.ReadSlice('\n')
 		text := bytes.Clone(part)
+		var chunks [][]byte // of a long line, before text
 		var over *idFinder
 		size := int64(len(part))
 		torn := false // a CR stands at the end of one part, its LF in the next
@@ -35,17 +40,23 @@ func readLines(in io.Reader, limit int64, line func([]byte), tooLong func(id []b
 			size += int64(len(part))
 			if over == nil && size > limit+2 { // a CR and an LF are no part of the message
 				over = new(idFinder)
-				over.Write(text)
-				text = nil
+				for _, chunk := range append(chunks, text) {
+					over.Write(chunk)
+				}
+				chunks, text = nil, nil
 			}
 			if over != nil {
 				over.Write(part)
-			} else {
-				if len(text)+len(part) > cap(text) {
-					text = slices.Grow(text, len(text)) // append alone grows in smaller steps, and copies more
-				}
-				text = append(text, part...)
+				continue
 			}
+			if len(text)+len(part) > cap(text) {
+				chunks = append(chunks, text)
+				text = make([]byte, 0, max(min(2*len(text), longestChunk), len(part)))
+			}
+			text = append(text, part...)
+		}
+		if chunks != nil {
+			text = bytes.Join(append(chunks, text), nil)
 		}
 		size -= int64(len(part) - len(trimBreak(part)))
 		if torn && string(part) == "\n" {

@@ -121,9 +121,9 @@ func BenchmarkReadLines(b *testing.B) {
 	for _, bb := range []struct {
 		name string
 		line int
-	}{{"200B", 200}, {"64KiB", 64 << 10}, {"1MiB", 1 << 20}} {
+	}{{"200B", 200}, {"64KiB", 64 << 10}, {"1MiB", 1 << 20}, {"16MiB", 16 << 20}} {
 		b.Run(bb.name, func(b *testing.B) {
-			in := bytes.Repeat([]byte(strings.Repeat("x", bb.line-1)+"\n"), (4<<20)/bb.line)
+			in := bytes.Repeat([]byte(strings.Repeat("x", bb.line-1)+"\n"), max(4<<20/bb.line, 1))
 			b.SetBytes(int64(len(in)))
 			b.ReportAllocs()
 			for b.Loop() {

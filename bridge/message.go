@@ -30,6 +30,7 @@ type message struct {
 	id     []byte // raw JSON string or number; nil when there is none or it is null
 	method []byte // without quotes
 	params []byte // raw JSON
+	meta   []byte // raw JSON; the _meta of params
 	result []byte // raw JSON
 	err    []byte // raw JSON; the member named error
 	items  [][]byte
@@ -53,29 +54,46 @@ func (m *message) what() string {
 // message fits on a line (spec 1.05). The error says why raw is no JSON; the message then holds
 // what could be read before that point, the id above all (spec 1.14).
 func parse(raw []byte) (*message, error) {
-	m := &message{raw: raw, idAt: -1}
 	s := scanner{b: raw}
+	return read(&s)
+}
+
+// read is parse for a message that may still be on its way.
+func read(s *scanner) (*message, error) {
+	m := &message{idAt: -1}
 	var ok bool
 	switch s.space() {
 	case '[':
 		m.kind = batch
-		ok = s.array(func(start, end int) { m.items = append(m.items, raw[start:end:end]) })
+		ok = s.array(func(start, end int) { m.items = append(m.items, s.b[start:end:end]) })
 	case '{':
-		ok = m.object(&s)
+		ok = m.object(s)
 	default:
 		ok = s.value()
 	}
 	if ok {
 		s.space()
-		ok = s.i == len(raw)
+		ok = s.i == len(s.b)
 	}
+	m.raw = s.b
 	if !ok {
-		return m, fmt.Errorf("%w: offset %d of %d", errSyntax, s.i, len(raw))
+		return m, fmt.Errorf("%w: offset %d of %d", errSyntax, s.i, len(s.b))
 	}
 	if s.lineBreak {
-		joinLines(raw)
+		joinLines(m.raw)
 	}
 	return m, nil
+}
+
+// trim takes off the white space around a message.
+func (m *message) trim() {
+	const space = " \t\r\n"
+	text := bytes.TrimLeft(m.raw, space)
+	before := len(m.raw) - len(text)
+	m.raw = bytes.TrimRight(text, space)
+	if m.idAt >= 0 {
+		m.idAt, m.idEnd = m.idAt-before, m.idEnd-before
+	}
 }
 
 // object reads the members of a JSON-RPC message and says what it is.
@@ -97,7 +115,10 @@ func (m *message) object(s *scanner) bool {
 				m.method = plain(value)
 			}
 		case "params":
-			m.params = value
+			m.params, m.meta = value, nil
+			if s.metaAt > start {
+				m.meta = s.b[s.metaAt:s.metaEnd:s.metaEnd]
+			}
 		case "result":
 			m.result = value
 		case "error":

@@ -19,9 +19,10 @@ var (
 // A modern is a server of 2026-07-28 or later, reached over streamable HTTP. There is no session: each
 // request says all there is to know, and nothing but its response stream belongs to it (spec 2C).
 type modern struct {
-	r     *relay
-	ep    *endpoint
-	tools toolHeaders
+	r      *relay
+	native bool // the host gets the server's answers as they are
+	ep     *endpoint
+	tools  toolHeaders
 
 	mu     sync.Mutex
 	listen map[*call]func() // how to end the connections of the listen requests under way
@@ -50,6 +51,9 @@ func (s *modern) ask(ctx context.Context, c *call, sent sentFunc) error {
 		}
 		if c.is(mcp.MethodToolsList) && !m.failed {
 			s.tools.learn(m, s.r.log)
+		}
+		if s.native && !c.is(mcp.MethodServerDiscover) {
+			sayVersions(m)
 		}
 		return others != nil && others(m)
 	}
@@ -142,8 +146,12 @@ func (s *modern) header(m *message) (http.Header, error) {
 	params := readObject(m.params)
 	h := http.Header{"Accept": {typeJSON + ", " + typeEvents}, "Content-Type": {typeJSON}, mcp.HeaderMethod: {headerValue(string(m.method))},
 		mcp.HeaderName: nil, mcp.HeaderSessionID: nil, mcp.HeaderLastEventID: nil} // none, unless there is something to say
-	if version := params.child("_meta").text(mcp.MetaKeyProtocolVersion); version != "" {
+	version := params.child("_meta").text(mcp.MetaKeyProtocolVersion)
+	switch {
+	case version != "":
 		h[mcp.HeaderProtocolVersion] = []string{version}
+	case m.kind == request: // spec 1.40
+		return nil, &rpcError{code: mcp.INVALID_PARAMS, text: "_meta has no " + mcp.MetaKeyProtocolVersion}
 	}
 	if name, ok := headerName(m, params); ok {
 		h[mcp.HeaderName] = []string{headerValue(name)}

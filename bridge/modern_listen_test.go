@@ -246,3 +246,36 @@ func TestModernListen_End(t *testing.T) {
 		eventually(t, "the stream is closed", func() bool { return s.Streams() == 0 })
 	})
 }
+
+// A stream on which nothing happens is no request without an answer, whatever the limit for those.
+func TestModernListen_Quiet(t *testing.T) {
+	inFakeTime(t, bridgetest.Config{Versions: bridgetest.Modern}, func(t *testing.T, s *bridgetest.Server, cfg bridge.Config) {
+		cfg.ResponseTimeout, cfg.KeepAlive = time.Minute, time.Minute
+		h := startHost(t, cfg)
+		h.send(modern("1", listens, `"notifications":{"toolsListChanged":true},`))
+		h.notification(acknowledged)
+		time.Sleep(24 * time.Hour)
+		if got, want := plainNames(s), []string{discovers, listens}; !slices.Equal(got, want) { // and no ping
+			t.Errorf("the server got %q, want %q", got[:min(9, len(got))], want)
+		}
+		s.Notify(listChanged)
+		wantSubscribed(t, h.notification("notifications/tools/list_changed"), "1")
+		h.send(cancel("1"))
+		wantNothingMore(t, h)
+	})
+}
+
+// A listen takes no place of those for requests: it would never give it back.
+func TestModernListen_TakesNoPlace(t *testing.T) {
+	t.Parallel()
+	h, _ := startWith(t, bridgetest.Config{Versions: bridgetest.Modern}, bridge.Config{MaxInFlight: 1}, "")
+	for _, id := range []string{"1", "2"} {
+		h.send(modern(id, listens, `"notifications":{"toolsListChanged":true},`))
+		h.notification(acknowledged)
+	}
+	h.send(modern("3", "tools/list", ""))
+	wantResult(t, h, "3")
+	h.send(cancel("1"))
+	h.send(cancel("2"))
+	wantNothingMore(t, h)
+}

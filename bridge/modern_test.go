@@ -623,3 +623,53 @@ func TestModern_NothingElseIsPosted(t *testing.T) {
 		t.Errorf("the server got %q", names(s))
 	}
 }
+
+// A server that does not know the revision of a request says which it knows; the host is told which it may
+// use with the bridge (spec 5H: -32022).
+func TestModern_VersionsOfTheBridge(t *testing.T) {
+	t.Parallel()
+	h, _ := startModern(t, bridgetest.Config{Handle: always("tools/call", fails(400, `{"code":-32022,"message":"no","data":{"supported":["2025-11-25"],"requested":"2026-07-28","x":1.0}}`))})
+	h.send(modern("1", "tools/call", `"name":"echo",`))
+	wantJSON(t, "the error", member(h.answer("1"), "error"),
+		`{"code":-32022,"message":"no","data":{"supported":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"requested":"2026-07-28","x":1.0}}`)
+	wantNothingMore(t, h)
+}
+
+// Methods of the era with a handshake that say they are of this one are unknown here (spec 5.70), and
+// every request has to say what it is (spec 1.40). Nothing gets stuck on them.
+func TestModern_OddRequests(t *testing.T) {
+	t.Parallel()
+	h, _ := startModern(t, bridgetest.Config{})
+	for i, method := range []string{"initialize", "ping", "logging/setLevel", "resources/subscribe"} {
+		id := fmt.Sprint(i)
+		h.send(modern(id, method, ""))
+		if e := errorOf(t, h.answer(id)); e.Code != -32601 {
+			t.Errorf("%s: the code is %d, want -32601", method, e.Code)
+		}
+	}
+	for i, params := range []string{``, `,"params":{}`, `,"params":{"_meta":{}}`} {
+		id := fmt.Sprint(10 + i)
+		h.send(`{"jsonrpc":"2.0","id":` + id + `,"method":"server/discover"` + params + `}`)
+		if e := errorOf(t, h.answer(id)); e.Code != -32602 {
+			t.Errorf("server/discover%s: the code is %d, want -32602", params, e.Code)
+		}
+	}
+	h.send(modern("20", "tools/list", ""))
+	wantResult(t, h, "20")
+	wantNothingMore(t, h)
+}
+
+// A call that the server could not take, or that no one knows of, is not made again by itself, and the
+// host hears which it was (spec 2G).
+func TestModern_StatusOfACall(t *testing.T) {
+	t.Parallel()
+	for _, code := range []int{400, 403, 404, 405, 413, 431, 500, 502, 504} {
+		h, s := startModern(t, bridgetest.Config{Handle: always("tools/call", status(code))})
+		h.send(modern("1", "tools/call", `"name":"add",`))
+		wantFailure(t, h, "1", fmt.Sprint(code))
+		wantNothingMore(t, h)
+		if n := s.Count("tools/call"); n != 1 {
+			t.Errorf("after %d the server got %d calls", code, n)
+		}
+	}
+}

@@ -131,7 +131,10 @@ func (r *relay) acceptCall(m *message, answer func([]byte)) {
 	if sets(m) {
 		c.onResult = func(*message) { r.handshake.set(m) }
 	}
-	r.work.Go(func() { r.call(c, t) }) // ends when the call is answered or its context is done
+	r.work.Go(func() { // ends when the call is answered or its context is done
+		growStack(0)
+		r.call(c, t)
+	})
 }
 
 // call brings one call to its end.

@@ -16,14 +16,40 @@ var errSyntax = errors.New("not valid JSON")
 // byte at least twice. FuzzScan holds the two to the same verdict.
 type scanner struct {
 	b         []byte
-	i         int // next byte to read
+	more      func([]byte) ([]byte, bool) // returns b with more of the text behind it, false at its end; nil if b is all
+	i         int                         // next byte to read
 	depth     int
+	metaAt    int // where the last _meta one level down begins and ends; 0 if there was none
+	metaEnd   int
 	lineBreak bool // a raw CR or LF was seen; in valid JSON it stands between tokens
+}
+
+// has tells whether there are n bytes more to read, if need be after waiting for them.
+func (s *scanner) has(n int) bool { return len(s.b)-s.i >= n || s.await(n) }
+
+func (s *scanner) await(n int) bool {
+	for len(s.b)-s.i < n {
+		ok := false
+		if s.more != nil {
+			s.b, ok = s.more(s.b)
+		}
+		if !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // space skips white space and returns the byte after it, 0 at the end.
 func (s *scanner) space() byte {
-	for ; s.i < len(s.b); s.i++ {
+	if s.i < len(s.b) && s.b[s.i] > ' ' {
+		return s.b[s.i] // mostly there is none
+	}
+	return s.skipSpace()
+}
+
+func (s *scanner) skipSpace() byte {
+	for ; s.has(1); s.i++ {
 		switch c := s.b[s.i]; c {
 		case ' ', '\t':
 		case '\n', '\r':
@@ -36,8 +62,11 @@ func (s *scanner) space() byte {
 }
 
 // value skips one value. When it returns false, i is where the text went wrong.
-func (s *scanner) value() bool {
-	switch c := s.space(); {
+func (s *scanner) value() bool { return s.valueAt(s.space()) }
+
+// valueAt skips a value that begins with c.
+func (s *scanner) valueAt(c byte) bool {
+	switch {
 	case c == '"':
 		return s.string()
 	case c == '{':
@@ -76,13 +105,15 @@ func (s *scanner) object(visit func(key []byte, start, end int)) bool {
 			return false
 		}
 		s.i++
-		s.space()
+		c := s.space()
 		start := s.i
-		if !s.value() {
+		if !s.valueAt(c) {
 			return false
 		}
 		if visit != nil {
 			visit(key, start, s.i)
+		} else if s.depth == 2 && len(key) >= len(`"_meta"`) && string(plain(key)) == "_meta" {
+			s.metaAt, s.metaEnd = start, s.i
 		}
 		if more = s.space() == ','; more {
 			s.i++
@@ -98,9 +129,9 @@ func (s *scanner) array(visit func(start, end int)) bool {
 	}
 	s.i++ // the bracket
 	for more := s.space() != ']'; more; {
-		s.space()
+		c := s.space()
 		start := s.i
-		if !s.value() {
+		if !s.valueAt(c) {
 			return false
 		}
 		if visit != nil {
@@ -114,7 +145,7 @@ func (s *scanner) array(visit func(start, end int)) bool {
 }
 
 func (s *scanner) close(c byte) bool {
-	if s.i >= len(s.b) || s.b[s.i] != c {
+	if !s.has(1) || s.b[s.i] != c {
 		return false
 	}
 	s.i++
@@ -133,22 +164,23 @@ func (s *scanner) string() bool {
 			}
 			i += 8
 		}
-		if i >= len(b) {
+		const longestEscape = len(`\u0000`)
+		if i+longestEscape > len(b) {
 			s.i = i
-			return false
+			s.has(longestEscape)
+			if b = s.b; i >= len(b) {
+				return false
+			}
 		}
 		switch c := b[i]; {
 		case c == '"':
 			s.i = i + 1
 			return true
-		case c == '\\':
-			n := escape(b[i:])
-			if n == 0 {
-				s.i = i
-				return false
-			}
-			i += n
-		case c < ' ':
+		case c == '\\' && i+1 < len(b) && shortEscapes[b[i+1]]:
+			i += 2
+		case c == '\\' && isUnicodeEscape(b[i:]):
+			i += 6
+		case c == '\\', c < ' ':
 			s.i = i
 			return false
 		default:
@@ -161,50 +193,46 @@ func (s *scanner) string() bool {
 // backslash or a control character, and 0 when there is none.
 func special(w uint64) uint64 {
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	quote, slash := w^(ones*'"'), w^(ones*'\\')
-	return ((w-ones*' ')&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+	// To flip one bit takes a quote down to where the control characters begin, and leaves those
+	// below it.
+	const flip = '"' ^ ' '
+	return ((w ^ (ones * flip) - ones*(' '+1)) | (w ^ (ones * '\\') - ones)) &^ w & highs
 }
 
-// escape returns the length of the escape sequence at the start of b, 0 if it is none.
-func escape(b []byte) int {
-	if len(b) < 2 {
-		return 0
+// shortEscapes are the characters that make an escape sequence with the backslash before them.
+var shortEscapes = [256]bool{'"': true, '\\': true, '/': true, 'b': true, 'f': true, 'n': true, 'r': true, 't': true}
+
+// isUnicodeEscape tells whether b begins with \u and four hexadecimal digits.
+func isUnicodeEscape(b []byte) bool {
+	if len(b) < 6 || b[1] != 'u' {
+		return false
 	}
-	switch b[1] {
-	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
-		return 2
-	case 'u':
-		if len(b) < 6 {
-			return 0
+	for _, c := range b[2:6] {
+		if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
+			return false
 		}
-		for _, c := range b[2:6] {
-			if !('0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F') {
-				return 0
-			}
-		}
-		return 6
 	}
-	return 0
+	return true
 }
 
 func (s *scanner) number() bool {
 	if s.b[s.i] == '-' {
 		s.i++
 	}
-	if s.i < len(s.b) && s.b[s.i] == '0' {
+	if s.has(1) && s.b[s.i] == '0' {
 		s.i++
 	} else if !s.digits() {
 		return false
 	}
-	if s.i < len(s.b) && s.b[s.i] == '.' {
+	if s.has(1) && s.b[s.i] == '.' {
 		s.i++
 		if !s.digits() {
 			return false
 		}
 	}
-	if s.i < len(s.b) && s.b[s.i]|0x20 == 'e' {
+	if s.has(1) && s.b[s.i]|0x20 == 'e' {
 		s.i++
-		if s.i < len(s.b) && (s.b[s.i] == '+' || s.b[s.i] == '-') {
+		if s.has(1) && (s.b[s.i] == '+' || s.b[s.i] == '-') {
 			s.i++
 		}
 		return s.digits()
@@ -215,14 +243,19 @@ func (s *scanner) number() bool {
 // digits skips one or more digits.
 func (s *scanner) digits() bool {
 	from := s.i
-	for s.i < len(s.b) && '0' <= s.b[s.i] && s.b[s.i] <= '9' {
-		s.i++
+	for {
+		b, i := s.b, s.i
+		for i < len(b) && '0' <= b[i] && b[i] <= '9' {
+			i++
+		}
+		if s.i = i; i < len(b) || !s.await(1) {
+			return i > from
+		}
 	}
-	return s.i > from
 }
 
 func (s *scanner) literal(word string) bool {
-	if len(s.b)-s.i < len(word) || string(s.b[s.i:s.i+len(word)]) != word {
+	if !s.has(len(word)) || string(s.b[s.i:s.i+len(word)]) != word {
 		return false
 	}
 	s.i += len(word)

@@ -29,19 +29,25 @@ type secrets struct {
 
 func newSecrets(header http.Header, at *url.URL) *secrets {
 	s := &secrets{}
-	for name, values := range header {
-		if name == "User-Agent" || name == "Host" {
-			continue
-		}
-		s.addValues(values)
-	}
+	s.addHeader(header)
 	s.addURL(at)
 	s.fixed = len(s.values)
 	return s
 }
 
-// addHeader adds the credentials of a request.
-func (s *secrets) addHeader(header http.Header) { s.addValues(header.Values("Authorization")) }
+// addHeader adds the values of a request's headers, but for those that are no secret.
+func (s *secrets) addHeader(header http.Header) {
+	for name, values := range header {
+		switch name {
+		case "Accept", "Accept-Encoding", "Content-Length", "Content-Type", "Host", "Last-Event-Id", "User-Agent":
+			continue
+		}
+		if strings.HasPrefix(name, "Mcp-") { // of these, the session id is added elsewhere
+			continue
+		}
+		s.addValues(values)
+	}
+}
 
 // addValues adds header values, and what follows the scheme in them.
 func (s *secrets) addValues(values []string) {

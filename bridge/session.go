@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -18,6 +19,8 @@ import (
 type session struct {
 	id, version string
 	*stream
+
+	post atomic.Pointer[http.Header] // what postHeader returns, nil before the first time
 }
 
 // A renewal is one attempt to replace a session that the server forgot.
@@ -40,6 +43,16 @@ func (s *session) header(accept, contentType string) http.Header {
 	if s.version != "" {
 		h[mcp.HeaderProtocolVersion] = []string{s.version}
 	}
+	return h
+}
+
+// postHeader returns the headers of a POST. They are made once, and must not be changed.
+func (s *session) postHeader() http.Header {
+	if h := s.post.Load(); h != nil {
+		return *h
+	}
+	h := s.header(typeJSON+", "+typeEvents, typeJSON)
+	s.post.Store(&h)
 	return h
 }
 
@@ -104,7 +117,11 @@ func (s *streamable) established(c *call, version string) {
 // attempt does not depend on any one of them: it goes on when the first one leaves.
 func (s *streamable) renew(ctx context.Context, lost *session) error {
 	s.mu.Lock()
-	if s.current.Load() != lost {
+	switch {
+	case s.closed: // it was ended, not forgotten
+		s.mu.Unlock()
+		return errStopped
+	case s.current.Load() != lost:
 		s.mu.Unlock()
 		return nil
 	}
@@ -143,15 +160,27 @@ func (s *streamable) replace(lost *session) error {
 			fresh = &session{id: c.session, version: lost.version, stream: newStream(s.r.ctx)}
 			return nil
 		},
-		func(ctx context.Context, m *message) error { return s.sendIn(ctx, fresh, m, nil) })
+		func(ctx context.Context, m *message) error {
+			fresh.version = s.r.handshake.agreed()
+			return s.sendIn(ctx, fresh, m, nil)
+		})
 	if err != nil {
 		if fresh != nil {
 			s.end(s.r.ctx, fresh)
 		}
 		return err
 	}
-	s.r.epoch.Add(1)
-	s.current.Store(fresh)
+	s.mu.Lock()
+	closed := s.closed
+	if !closed {
+		s.r.epoch.Add(1)
+		s.current.Store(fresh)
+	}
+	s.mu.Unlock()
+	if closed {
+		s.end(s.r.ctx, fresh)
+		return errStopped
+	}
 	lost.stop() // a server may hold the stream of a session open that it has forgotten
 	return nil
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"sync"
 	"time"
 )
 
@@ -75,7 +76,21 @@ var errEndless = errors.New("an event of the stream does not end")
 var errPause = errors.New("the stream pauses inside an event")
 
 func newEventReader(ctx context.Context, in io.Reader, limit int64, c *claim) *eventReader {
-	return &eventReader{ctx: ctx, in: in, limit: limit, claim: c, buf: make([]byte, readBuffer), fresh: true}
+	return &eventReader{ctx: ctx, in: in, limit: limit, claim: c, buf: eventBuffers.Get().(*[readBuffer]byte)[:], fresh: true}
+}
+
+// eventBuffers are for the streams to come: most are read to the end in a moment.
+var eventBuffers = sync.Pool{New: func() any { return new([readBuffer]byte) }}
+
+// close gives the buffer back. What next has returned is not valid any more.
+func (e *eventReader) close() {
+	switch {
+	case e.reading != nil: // and may write to it still
+		e.claim.abandon()
+	case len(e.buf) == readBuffer:
+		eventBuffers.Put((*[readBuffer]byte)(e.buf))
+	}
+	e.buf = nil
 }
 
 // next returns the next event that has data. The error is io.EOF at a clean end,
@@ -125,7 +140,9 @@ func (e *eventReader) field(from, to int) {
 	case "data":
 		e.add(to-len(value), to)
 	case "event":
-		e.name = string(value)
+		if e.name = "message"; string(value) != e.name { // the usual one needs no copy
+			e.name = string(value)
+		}
 	case "id":
 		if bytes.IndexByte(value, 0) < 0 {
 			e.newID, e.hasID = string(value), true
@@ -353,13 +370,26 @@ func (e *eventReader) room() error {
 	buf := e.buf
 	if used := e.end - keep; used > len(buf)/2 {
 		size := 2 * len(buf)
-		if len(buf) >= 16*readBuffer {
+		switch {
+		case cap(buf) > len(buf): // it is reserved
+			size = min(len(buf)+claimStep, cap(buf))
+		case len(buf) >= longMessage:
 			size = len(buf) + len(buf)/2
 		}
 		if err := e.claim.grow(e.ctx, int64(size)); err != nil {
 			return err
 		}
-		buf = make([]byte, size)
+		if size <= cap(buf) {
+			e.buf = buf[:size]
+			return nil
+		}
+		if size > longMessage {
+			buf = e.claim.reserve(min(e.limit, mostReserved) + 2*readBuffer)
+		}
+		if cap(buf) < size {
+			buf = make([]byte, size)
+		}
+		buf = buf[:size]
 	}
 	copy(buf, e.buf[keep:e.end])
 	e.buf = buf

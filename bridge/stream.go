@@ -230,7 +230,13 @@ func (s *streamable) get(ctx context.Context, sess *session, lastID string) (io.
 func (r *relay) pump(ctx context.Context, body io.Reader, at *position, via *call) (int, error) {
 	memory := r.memory.claim()
 	defer memory.release()
+	if via == nil {
+		g := &gatherer{Reader: body, out: r.out}
+		defer g.set(false)
+		body = g
+	}
 	events := newEventReader(ctx, body, r.cfg.MaxMessage, memory)
+	defer events.close()
 	events.id, events.retry = at.id, at.retry
 	at.unfinished = nil
 	var linger *time.Timer

@@ -29,9 +29,6 @@ const (
 	// repeatDelay is how long to wait before a request that met a network error is sent again.
 	repeatDelay = 200 * time.Millisecond
 
-	// claimStep is how many bytes of a long body are claimed of the memory at a time.
-	claimStep = 256 << 10
-
 	// maxResends is how often a notification or a response is sent again, each time after twice
 	// the delay.
 	maxResends = 5
@@ -46,6 +43,7 @@ type streamable struct {
 
 	mu      sync.Mutex
 	renewal *renewal // under way, or the last one
+	closed  bool     // no session is asked for any more
 }
 
 func newStreamable(r *relay, ep *endpoint) *streamable {
@@ -120,7 +118,7 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 	if sess.stream != nil {
 		broken = sess.broken()
 	}
-	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
+	resp, err := s.ep.do(ctx, http.MethodPost, nil, c.raw, sess.postHeader(), sent)
 	if err != nil {
 		if reach, ok := errors.AsType[*reachError](err); ok && c.sent.Load() {
 			return &lostError{URL: reach.URL, cause: reach.cause, early: true}
@@ -149,8 +147,9 @@ func (s *streamable) exchange(ctx context.Context, c *call, sess *session, sent 
 func (r *relay) readAnswer(ctx context.Context, resp *http.Response, c *call, ep *endpoint) error {
 	memory := r.memory.claim()
 	defer memory.release()
-	body, err := readBody(ctx, resp, r.cfg.MaxMessage, memory)
-	if err != nil {
+	body := newBodyReader(ctx, resp, r.cfg.MaxMessage, memory)
+	m, notJSON := body.message()
+	if err := body.err; err != io.EOF {
 		if _, tooLong := errors.AsType[*tooLongError](err); tooLong {
 			return err
 		}
@@ -159,15 +158,16 @@ func (r *relay) readAnswer(ctx context.Context, resp *http.Response, c *call, ep
 		}
 		return &lostError{URL: ep.String(), cause: err}
 	}
-	return r.read(resp, c, body, ep)
+	return r.read(resp, c, m, notJSON, ep)
 }
 
 // read takes a body that is no event stream. Whatever its content type says, it is the answer if
 // it holds one.
-func (r *relay) read(resp *http.Response, c *call, body []byte, ep *endpoint) error {
+func (r *relay) read(resp *http.Response, c *call, m *message, notJSON error, ep *endpoint) error {
+	body := m.raw
 	contentType := resp.Header.Get("Content-Type")
 	var reason string
-	switch err := r.deliver(body, c); {
+	switch err := r.deliverParsed(m, notJSON, c); {
 	case c.over():
 		return nil
 	case err == nil:
@@ -269,7 +269,7 @@ func (s *streamable) sendOnce(ctx context.Context, m *message, sent sentFunc) er
 
 // sendIn posts a notification or a response. Any 2xx settles it (spec 2.06).
 func (s *streamable) sendIn(ctx context.Context, sess *session, m *message, sent sentFunc) error {
-	resp, err := s.ep.do(ctx, http.MethodPost, nil, m.raw, sess.header(typeJSON+", "+typeEvents, typeJSON), sent)
+	resp, err := s.ep.do(ctx, http.MethodPost, nil, m.raw, sess.postHeader(), sent)
 	if err != nil {
 		return err
 	}
@@ -296,6 +296,9 @@ func lingerOn(c *call) bool {
 func (s *streamable) reopen(bool) { s.current.Load().interrupt() }
 
 func (s *streamable) close(ctx context.Context) {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
 	s.end(ctx, s.current.Load())
 }
 
@@ -307,38 +310,6 @@ func (e *tooLongError) Error() string {
 		return fmt.Sprintf("the server's answer has more than %d bytes, the limit for one message", e.limit)
 	}
 	return fmt.Sprintf("the server's answer has %d bytes, the limit for one message is %d", e.size, e.limit)
-}
-
-// readBody reads a whole body, and leaves room for a line break behind it.
-func readBody(ctx context.Context, resp *http.Response, limit int64, c *claim) ([]byte, error) {
-	size := resp.ContentLength
-	if size > limit {
-		return nil, &tooLongError{size, limit}
-	}
-	if size < 0 {
-		size = 4 << 10
-	}
-	body := make([]byte, 0, size+1)
-	for claimed := readBuffer; ; {
-		if len(body) >= claimed { // little by little, as the host may stop reading meanwhile
-			claimed += claimStep
-			if err := c.grow(ctx, int64(claimed)); err != nil {
-				return nil, err
-			}
-		}
-		n, err := resp.Body.Read(body[len(body):min(cap(body), claimed)])
-		body = body[:len(body)+n]
-		switch {
-		case err == io.EOF:
-			return body, nil
-		case err != nil:
-			return nil, err
-		case int64(len(body)) > limit:
-			return nil, &tooLongError{0, limit}
-		case len(body) == cap(body):
-			body = append(make([]byte, 0, 2*len(body)), body...)
-		}
-	}
 }
 
 // sleep waits, and returns false when ctx is done first.

@@ -54,6 +54,9 @@ type Config struct {
 	ResourceOptional bool          // tokens may lack a resource, and are then good for all
 	Token            Edit          // of the token endpoint's good answers. The tokens themselves stay as they are.
 	FormTokens       bool          // those answers are form-encoded
+	IDTokens         bool          // who asks for the scope openid gets an ID token too, and the guard takes only those
+	NoIDOnRefresh    bool          // with IDTokens: a renewal brings none
+	IDLifetime       time.Duration // of ID tokens, 0 means that of access tokens
 
 	// The guard.
 	Endpoint           string            // path of the MCP endpoint; "" means "/mcp"

@@ -75,6 +75,8 @@ func (s *Server) check(sent, resource string, cfg *Config) (t token, trouble str
 		return t, "revoked token"
 	case time.Now().After(found.expires):
 		return t, "expired token"
+	case cfg.IDTokens && !found.id:
+		return t, "not an ID token"
 	case found.grant.resource == resource:
 	case found.grant.resource == "" && cfg.ResourceOptional:
 	default:

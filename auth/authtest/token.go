@@ -1,6 +1,7 @@
 package authtest
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -9,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -26,6 +28,7 @@ type token struct {
 	scope   string    // may be less than the grant's
 	expires time.Time // of an access token
 	used    bool      // a refresh token that has been rotated
+	id      bool      // it is an ID token
 	revoked bool
 }
 
@@ -144,7 +147,11 @@ func (s *Server) refresh(c *Client, form url.Values, cfg *Config) (map[string]an
 		scope = form.Get("scope")
 	}
 	t.used = !cfg.NoRotation && !cfg.NoRefresh
-	return s.issue(t.grant, scope, t.used, cfg), nil
+	reply := s.issue(t.grant, scope, t.used, cfg)
+	if cfg.NoIDOnRefresh {
+		delete(reply, "id_token")
+	}
+	return reply, nil
 }
 
 // checkResource holds a token request to the grant's resource (spec 4.75).
@@ -167,12 +174,26 @@ func (s *Server) issue(g *grant, scope string, refresh bool, cfg *Config) map[st
 	if scope != "" {
 		reply["scope"] = scope
 	}
+	if cfg.IDTokens && slices.Contains(strings.Fields(scope), "openid") {
+		expires := time.Now().Add(cmp.Or(cfg.IDLifetime, lifetime))
+		id := idToken(s.url, g.client, expires)
+		s.tokens[id] = &token{grant: g, scope: scope, expires: expires, id: true}
+		reply["id_token"] = id
+	}
 	if refresh && !cfg.NoRefresh {
 		next := "secret-rt-" + rand.Text()
 		s.tokens[next] = &token{grant: g, refresh: true}
 		reply["refresh_token"] = next
 	}
 	return reply
+}
+
+// idToken returns an ID token (OpenID Connect Core 1.0 2). Nobody can check its signature, which is
+// our secret.
+func idToken(issuer, client string, expires time.Time) string {
+	claims := fmt.Sprintf(`{"iss":%q,"sub":"user","aud":%q,"exp":%d}`, issuer, client, expires.Unix())
+	part := base64.RawURLEncoding.EncodeToString
+	return part([]byte(`{"alg":"RS256"}`)) + "." + part([]byte(claims)) + ".secret-it-" + rand.Text()
 }
 
 // revoke serves the revocation endpoint (RFC 7009). With a refresh token goes its whole grant.

@@ -48,6 +48,18 @@ func (x *Exchange) Ask(method, params string) (Answer, error) {
 	return x.server.answerTo(x.ctx, x.Send, method, params)
 }
 
+// Answered waits until the client has answered a request that was sent with Send, by its id as JSON.
+func (x *Exchange) Answered(id string) error {
+	return x.server.Wait(x.ctx, func() bool {
+		for _, r := range x.server.Requests() {
+			if r.Method == "" && string(r.ID) == id {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // cancelled tells whether the client has cancelled the request.
 func (x *Exchange) cancelled() bool {
 	for _, r := range x.server.Requests() {
@@ -234,10 +246,14 @@ func questions(x *Exchange, arguments json.RawMessage) string {
 			one()
 		}
 	}
-	for range args.Ask {
+	var failed error
+	for range args.Ask { // all of them, as none may send anything afterwards
 		if err := <-done; err != nil {
-			return rpcError(codeInvalidRequest, "No answer: "+err.Error())
+			failed = err
 		}
+	}
+	if failed != nil {
+		return rpcError(codeInvalidRequest, "No answer: "+failed.Error())
 	}
 	told, _ := json.Marshal(map[string]any{"answers": answers}) // they are JSON
 	return `"result":{"content":[{"type":"text","text":"asked"}],"structuredContent":` + string(told) + `}`

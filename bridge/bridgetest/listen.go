@@ -26,9 +26,12 @@ func (s *Server) listen(w http.ResponseWriter, r *Request, p *modernParams) {
 	f.URIs = slices.DeleteFunc(f.URIs, func(uri string) bool { return resources[uri] == "" })
 	honoured, _ := json.Marshal(f) // strings and booleans can't fail
 	e := r.Events(w)
-	_ = e.Send(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"` + metaSubscription + `":` + string(r.ID) +
-		`},"notifications":` + string(honoured) + `}}`)
 	e.fit = func(message string) (string, bool) { return f.fit(message, r.ID) }
+	e.mu.Lock() // what happens from now on is told, though after this
+	s.addStream(e)
+	_ = e.raw(event(`{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"` + metaSubscription + `":` + string(r.ID) +
+		`},"notifications":` + string(honoured) + `}}`))
+	e.mu.Unlock()
 	s.keepStream(r.Context(), e, &session{})
 }
 

@@ -117,7 +117,12 @@ type EventStream struct {
 
 // Send sends a JSON-RPC message, as it is, as one event.
 func (e *EventStream) Send(message string) error {
-	return e.Raw("event: message\ndata: " + strings.ReplaceAll(message, "\n", "\ndata: ") + "\n\n")
+	return e.Raw(event(message))
+}
+
+// event returns a message as an event.
+func event(message string) string {
+	return "event: message\ndata: " + strings.ReplaceAll(message, "\n", "\ndata: ") + "\n\n"
 }
 
 // Result sends the answer to the request that the stream belongs to. The result is given as JSON.
@@ -129,6 +134,11 @@ func (e *EventStream) Result(result string) error {
 func (e *EventStream) Raw(text string) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.raw(text)
+}
+
+// raw does so for a caller that holds mu.
+func (e *EventStream) raw(text string) error {
 	if e.w == nil {
 		return io.ErrClosedPipe
 	}

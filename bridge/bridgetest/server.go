@@ -317,12 +317,17 @@ func (s *Server) endSession(id string) {
 	}
 }
 
-// keepStream has Notify send on e until ctx is done or the session is over.
-func (s *Server) keepStream(ctx context.Context, e *EventStream, sess *session) {
+// addStream has Notify send on e.
+func (s *Server) addStream(e *EventStream) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.streams[e] = true
 	s.change()
-	s.mu.Unlock()
+}
+
+// keepStream has Notify send on e until ctx is done or the session is over.
+func (s *Server) keepStream(ctx context.Context, e *EventStream, sess *session) {
+	s.addStream(e)
 
 	select {
 	case <-ctx.Done():

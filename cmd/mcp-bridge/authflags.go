@@ -38,6 +38,10 @@ type authOptions struct {
 	clientCredentials bool
 	requirePKCE       bool
 	allowPrivate      bool
+	useIDToken        bool
+	tokenEndpoint     string
+	successURL        string
+	sealing           auth.Sealing
 	profile           string
 
 	secretOnLine   bool // the secret stands on the command line, where others can read it
@@ -53,6 +57,7 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 		return nil
 	})
 	fs.StringVar(&a.profile, "profile", "", "keep this login apart from others at the server")
+	fs.Func("store", "keep logins in clear files, or sealed with a key in the keychain", a.setStore)
 	fs.StringVar(&a.clientID, "client-id", "", "use this client, registered in advance")
 	fs.Func("client-secret-file", "the client's secret is in this file", a.readClientSecret)
 	fs.StringVar(&a.clientSecret, "client-secret", "", "the client's secret itself")
@@ -70,6 +75,8 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 	fs.Func("auth-timeout", "time limit for signing in", a.setAuthTimeout)
 	fs.BoolVar(&a.deviceCode, "device-code", false, "sign in on another device, with a code")
 	fs.BoolVar(&a.clientCredentials, "client-credentials", false, "sign in as the client itself, without a user")
+	fs.Func("token-endpoint", "get the client's token here, look no further", a.setTokenEndpoint)
+	fs.BoolVar(&a.useIDToken, "use-id-token", false, "send the ID token, not the access token")
 	fs.BoolVar(&a.requirePKCE, "require-pkce-metadata", false, "refuse servers that do not say that they know PKCE")
 	fs.BoolVar(&a.allowPrivate, "allow-private", false, "let a server out there send the sign-in to private addresses")
 }
@@ -78,8 +85,9 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 func completeAuthFlags(cmd *cobra.Command) {
 	for name, values := range map[string][]cobra.Completion{
 		"callback-host": {"localhost", "127.0.0.1", "[::1]"},
+		"store":         {"file", "keychain"},
 		"scope":         nil, "profile": nil, "client-id": nil, "client-secret": nil, "client-metadata-url": nil, "client-name": nil,
-		"resource": nil, "authorize-param": nil, "callback-port": nil, "callback-path": nil, "auth-timeout": nil,
+		"resource": nil, "authorize-param": nil, "callback-port": nil, "callback-path": nil, "auth-timeout": nil, "token-endpoint": nil,
 	} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 			panic(err) // there is no such flag: register and this table have drifted apart
@@ -109,6 +117,10 @@ func (a *authOptions) check(fs *pflag.FlagSet) error {
 		return errors.New("--client-credentials needs --client-id")
 	case a.clientCredentials && a.clientSecret == "" && a.clientKey == nil:
 		return errors.New("--client-credentials needs the client's secret, in MCP_BRIDGE_CLIENT_SECRET or --client-secret-file, or its --client-key")
+	case a.clientCredentials && a.useIDToken:
+		return errors.New("--client-credentials brings no ID token, so --use-id-token is of no use")
+	case a.tokenEndpoint != "" && !a.clientCredentials:
+		return errors.New("--token-endpoint is for --client-credentials only; for a user, the authorization server has to say more than that")
 	case (a.secretOnLine || fs.Changed("client-secret-file")) && a.clientID == "":
 		return errors.New("a client's secret is of no use without --client-id")
 	}
@@ -197,4 +209,25 @@ func (a *authOptions) setAuthTimeout(s string) error {
 		return errors.New("must be longer than 0: somebody has to sign in meanwhile")
 	}
 	return err
+}
+
+func (a *authOptions) setStore(s string) error {
+	switch s {
+	case "file":
+		a.sealing = auth.SealNever
+	case "keychain":
+		a.sealing = auth.SealAlways
+	default:
+		return errors.New("must be file or keychain")
+	}
+	return nil
+}
+
+func (a *authOptions) setTokenEndpoint(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
+		return errors.New("must be a URL, beginning with https://")
+	}
+	a.tokenEndpoint = s
+	return nil
 }

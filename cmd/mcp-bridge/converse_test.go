@@ -25,11 +25,14 @@ const badConversation = 99
 //	hangup      close our end of the program's standard output, but not of its standard input
 //	interrupt   send it SIGINT
 //	terminate   send it SIGTERM
+//	kill        kill it, as hosts do that do not want to wait; the exit code is 0
 //	end         close its standard input
 //	browser     wait until it has opened the fake browser
+//	allow       sign in at the page that was opened, which nobody has looked at; allow earlier:
+//	            at the one that was opened last before the conversation
 //	paste       sign in at the page that was opened, and send the address that this ends at
 //
-// At the end the program's input ends, unless one of hangup, interrupt, terminate and end came
+// At the end the program's input ends, unless one of hangup, interrupt, terminate, kill and end came
 // first. The program may say no more then, and has to exit. Its exit code is converse's.
 func converse(file string, command []string) int {
 	text, err := os.ReadFile(file)
@@ -48,7 +51,7 @@ func converse(file string, command []string) int {
 	time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() })
 
 	lines := bufio.NewReader(out)
-	over := false // whether the program has been given reason to exit
+	over, killed := false, false // whether the program has been given reason to exit, and which
 	for line := range strings.Lines(string(text)) {
 		verb, rest, _ := strings.Cut(strings.TrimSuffix(line, "\n"), " ")
 		switch verb {
@@ -75,12 +78,30 @@ func converse(file string, command []string) int {
 		case "terminate":
 			_ = cmd.Process.Signal(syscall.SIGTERM)
 			over = true
+		case "kill":
+			_ = cmd.Process.Kill()
+			over, killed = true, true
 		case "end":
 			_ = in.Close()
 			over = true
 		case "browser":
 			if _, err := waitForBrowser(len(before)); err != nil {
 				return badEnd(cmd, "%v", err)
+			}
+		case "allow":
+			seen := len(before)
+			if rest == "earlier" {
+				seen--
+			}
+			address, err := signInElsewhere(seen)
+			if err == nil {
+				var resp *http.Response
+				if resp, err = http.Get(address); err == nil {
+					resp.Body.Close()
+				}
+			}
+			if err != nil {
+				return badEnd(cmd, "signing in: %v", err)
 			}
 		case "paste":
 			address, err := signInElsewhere(len(before))
@@ -100,7 +121,9 @@ func converse(file string, command []string) int {
 	if rest, _ := io.ReadAll(lines); len(rest) > 0 { // fails after a hangup
 		return badEnd(cmd, "more than expected: %s", rest)
 	}
-	err = cmd.Wait()
+	if err = cmd.Wait(); killed {
+		return 0
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && !exit.Exited() {
 		return badEnd(nil, "the program had to be killed: %v", err)
 	}

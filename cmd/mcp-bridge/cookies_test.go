@@ -14,7 +14,7 @@ func TestCookiesAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	jar := newCookies()
+	jar := &cookieJar{}
 	jar.SetCookies(u, []*http.Cookie{{Name: "node", Value: "1", Path: "/"}, {Name: "huge", Value: strings.Repeat("x", maxCookie), Path: "/"}})
 	for i := range 10_000 {
 		jar.SetCookies(u, []*http.Cookie{{Name: fmt.Sprint("c", i), Value: "x", Path: "/"}, {Name: "node", Value: fmt.Sprint(i), Path: "/"}})

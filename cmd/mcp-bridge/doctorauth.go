@@ -108,6 +108,8 @@ func (c *checkup) checkResource() {
 		c.fail(stepResource, theirs, facts, "%s%s", r.Err, at)
 	case r.Err != nil:
 		c.fail(stepResource, "try again later, and tell those who run the server", facts, "%s", shortened(r.Err.Error()))
+	case c.o.auth.tokenEndpoint != "":
+		c.skip("--token-endpoint says where tokens are", stepResource)
 	case r.URL == "":
 		c.ok(stepResource, facts, "none: the server's own origin is taken for the authorization server")
 	default:
@@ -131,6 +133,8 @@ func (c *checkup) checkServer() {
 	case s.SignInStatus == http.StatusNotFound:
 		c.fail(stepServer, "if the server wants a key, give it by --header 'Authorization: Bearer ${KEY}'; else its makers should say how to sign in", facts,
 			"there is none: %s has neither metadata nor a sign-in page", s.Issuer)
+	case c.o.auth.tokenEndpoint != "":
+		c.ok(stepServer, facts, "%s, by --token-endpoint", shortened(s.Issuer))
 	case s.URL == "":
 		c.warn(stepServer, "", facts, "%s has no metadata; its endpoints are guessed as in 2025-03-26", s.Issuer)
 	default:

@@ -30,7 +30,10 @@ func (c *checkup) checkStore() {
 	}
 	others := func(mode fs.FileMode) bool { return runtime.GOOS != "windows" && mode.Perm()&0o077 != 0 }
 	path, isPath := errors.AsType[*fs.PathError](s.Err)
+	_, isSealed := errors.AsType[*auth.SealedError](s.Err)
 	switch {
+	case isSealed:
+		c.fail(stepStore, c.o.signInHint(s.Err, ""), facts, "%s", shortened(strings.ReplaceAll(s.Err.Error(), s.File, file)))
 	case isPath:
 		c.fail(stepStore, "let it be yours alone to read and write, or name another folder in MCP_BRIDGE_HOME", facts, "the login can't be read: %s: %s", atHome(path.Path), plainText(path.Err))
 	case s.Err != nil:

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -21,8 +22,12 @@ import (
 // options is what the command line and the environment say.
 type options struct {
 	url             string
+	name            string      // by which the server was called, if it has one
+	configHeader    http.Header // of a server that has a name
 	header          http.Header // --header
 	headerFile      http.Header // --header-file
+	headerCommand   string
+	printedHeader   *headerCommand // runs headerCommand; set by newHTTPClient, or nil
 	transport       bridge.Transport
 	era             bridge.Era
 	protocolVersion string
@@ -31,26 +36,40 @@ type options struct {
 	proxy           *url.URL // nil: as the standard variables say
 	connectTimeout  time.Duration
 	responseTimeout time.Duration
+	initializeGrace time.Duration
+	offlineStart    bool
+	pending         pending
 	maxMessage      int64
 	maxInFlight     int
 	keepAlive       time.Duration
 	logLevel        slog.Level
-	logFile         *os.File // or nil
+	logFile         *os.File  // or nil
+	redactor        *redactor // of the log; set by newLogger
 	disableCookies  bool
+	ipv4, ipv6      bool
+	tlsCertFile     string
+	tlsKeyFile      string
+	clientCert      *tls.Certificate // or nil
 	version         bool
 	onLine          lineSecrets
 	auth            authOptions
 	policy          policyOptions
+
+	fromVariable map[string]bool // the flags that the environment has set
+	warnings     []string        // for the log, once there is one
 }
 
 // register sets the defaults and defines the flags. Their one-line descriptions are for shell
 // completion; usage.txt has them too.
 func (o *options) register(fs *pflag.FlagSet) {
 	*o = options{
+		configHeader:    make(http.Header),
 		header:          make(http.Header),
 		headerFile:      make(http.Header),
+		fromVariable:    make(map[string]bool),
 		connectTimeout:  10 * time.Second,
 		responseTimeout: 30 * time.Minute,
+		initializeGrace: bridge.DefaultInitializeGrace,
 		maxMessage:      bridge.DefaultMaxMessage,
 		maxInFlight:     bridge.DefaultMaxInFlight,
 		logLevel:        slog.LevelWarn,
@@ -63,14 +82,22 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.Func("header-file", "read headers from this file", func(s string) error {
 		return readHeaderFile(o.headerFile, s)
 	})
+	fs.StringVar(&o.headerCommand, "header-command", "", "send the headers that this command prints")
 	fs.Func("transport", "http (streamable HTTP), sse (HTTP+SSE of 2024), or auto", o.setTransport)
 	fs.Func("era", "legacy (servers with a handshake), modern (those of 2026-07-28), or auto", o.setEra)
 	fs.Func("protocol-version", "speak this protocol revision with the server", o.setProtocolVersion)
 	fs.BoolVar(&o.allowHTTP, "allow-http", false, "allow plain http to hosts other than this one")
 	fs.Func("ca-file", "trust the certificates in this PEM file too", o.addCAFile)
 	fs.Func("proxy", "use this http, https or socks5 proxy", o.setProxy)
+	fs.StringVar(&o.tlsCertFile, "tls-cert", "", "show this certificate to servers that ask for one")
+	fs.StringVar(&o.tlsKeyFile, "tls-key", "", "its private key")
+	fs.BoolVar(&o.ipv4, "ipv4", false, "connect by IPv4 only")
+	fs.BoolVar(&o.ipv6, "ipv6", false, "connect by IPv6 only")
+	fs.BoolVar(&o.disableCookies, "disable-cookies", false, "send back no cookies")
 	fs.Func("connect-timeout", "time limit for a connection", durationInto(&o.connectTimeout))
 	fs.Func("response-timeout", "time limit for the beginning of an answer", durationInto(&o.responseTimeout))
+	fs.Func("initialize-grace", "how long the host waits for initialize while the user is to sign in", durationInto(&o.initializeGrace))
+	fs.BoolVar(&o.offlineStart, "offline-start", false, "let the host start while the server is down")
 	fs.Func("max-message", "refuse larger messages", o.setMaxMessage)
 	fs.Func("max-in-flight", "how many requests may be under way", o.setMaxInFlight)
 	fs.Func("keep-alive", "ping the server when nothing was under way for so long", durationInto(&o.keepAlive))
@@ -92,7 +119,7 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 	fs.VisitAll(func(f *pflag.Flag) {
 		name := "MCP_BRIDGE_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
 		value, _ := lookup(name)
-		if err != nil || value == "" || f.Changed || f.Hidden || slices.Contains(withoutVariable, f.Name) || o.auth.settles(f.Name) {
+		if err != nil || value == "" || f.Changed || f.Hidden || slices.Contains(withoutVariable, f.Name) || o.settles(f.Name) {
 			return
 		}
 		set := f.Value.Set
@@ -105,15 +132,28 @@ func (o *options) fromEnvironment(fs *pflag.FlagSet, lookup func(string) (string
 		if e := set(value); e != nil {
 			err = usageError{fmt.Errorf("%s: %w", name, plainError(f, e))}
 		}
+		o.fromVariable[f.Name] = true
 	})
 	return err
 }
 
+// settles tells whether the variable of a flag counts no more, since another flag says the same or the
+// opposite.
+func (o *options) settles(name string) bool {
+	switch name {
+	case "ipv4":
+		return o.ipv6
+	case "ipv6":
+		return o.ipv4
+	}
+	return o.auth.settles(name)
+}
+
 // requestHeader returns the headers to send. What --header gives replaces what --header-file
-// says of the same header.
+// says of the same header, and both what a named server's own settings say.
 func (o *options) requestHeader() http.Header {
 	h := http.Header{"User-Agent": {"mcp-bridge/" + strings.Trim(versionText(), "()")}}
-	for _, given := range []http.Header{o.headerFile, o.header} {
+	for _, given := range []http.Header{o.configHeader, o.headerFile, o.header} {
 		for name, values := range given {
 			h[name] = values
 		}
@@ -248,4 +288,12 @@ func (o *options) setMaxInFlight(s string) error {
 	}
 	o.maxInFlight = n
 	return nil
+}
+
+// check looks at what no flag can know by itself. It comes after the environment.
+func (o *options) check() error {
+	if o.ipv4 && o.ipv6 {
+		return errors.New("--ipv4 excludes IPv6, and --ipv6 excludes IPv4: only one of them can be meant")
+	}
+	return o.loadClientCert()
 }

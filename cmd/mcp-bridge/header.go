@@ -13,7 +13,14 @@ import (
 
 // addHeader adds a header written as "Name: value" or "Name:value" to h. In the value, ${VAR}
 // stands for an environment variable; a $ that begins no such reference stands for itself.
-func addHeader(h http.Header, s string) error {
+func addHeader(h http.Header, s string) error { return parseHeader(h, s, expandVariables) }
+
+// addPlainHeader is addHeader for a value in which a $ is nothing but a $.
+func addPlainHeader(h http.Header, s string) error {
+	return parseHeader(h, s, func(value string) (string, error) { return value, nil })
+}
+
+func parseHeader(h http.Header, s string, expand func(string) (string, error)) error {
 	name, value, ok := strings.Cut(s, ":")
 	if !ok {
 		return errors.New("a header has to look like NAME: VALUE, with a colon")
@@ -27,7 +34,7 @@ func addHeader(h http.Header, s string) error {
 			return fmt.Errorf("%q can't be part of a header's name", c)
 		}
 	}
-	value, err := expandVariables(value)
+	value, err := expand(value)
 	if err != nil {
 		return fmt.Errorf("header %s: %w", name, err)
 	}

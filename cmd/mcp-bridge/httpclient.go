@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/url"
 	"os"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,8 +31,8 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 		Transport: &transport{options: o, Transport: &http.Transport{
 			Proxy:                  proxyFor,
 			OnProxyConnectResponse: onProxyConnectResponse,
-			DialContext:            toLocalhost(auth.DialContext(&net.Dialer{Timeout: o.connectTimeout})),
-			TLSClientConfig:        &tls.Config{}, // RoundTrip sets RootCAs
+			DialContext:            o.dialBy(auth.DialContext(&net.Dialer{Timeout: o.connectTimeout})),
+			TLSClientConfig:        o.tlsConfig(),
 			TLSHandshakeTimeout:    o.connectTimeout,
 			ForceAttemptHTTP2:      true,
 			// With the default of 2, many requests at once would leave each connection but two
@@ -46,9 +48,13 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 			HTTP2: &http.HTTP2Config{SendPingTimeout: 30 * time.Second},
 		}},
 	}
+	if server, err := url.Parse(o.url); err == nil && o.headerCommand != "" {
+		o.printedHeader = &headerCommand{command: o.headerCommand, server: server, base: client.Transport, keep: o.redactor.add, timeout: headerCommandTimeout}
+		client.Transport = o.printedHeader
+	}
 	if !o.disableCookies {
 		// Load balancers keep a client on one server by a cookie.
-		client.Jar = newCookies()
+		client.Jar = &cookieJar{}
 	}
 	return client
 }
@@ -56,16 +62,38 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 // A dialFunc connects to an address.
 type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
 
-// toLocalhost returns dial with names below localhost leading to this machine, whatever a name server
-// may say (RFC 6761 section 6.3): plain http to them is allowed for that reason.
-func toLocalhost(dial dialFunc) dialFunc {
+// dialBy returns dial with what the flags say of it. Names below localhost are this machine's, whatever a
+// name server may say (RFC 6761 section 6.3): plain http to them is allowed for that reason.
+func (o *options) dialBy(dial dialFunc) dialFunc {
 	return func(ctx context.Context, network, address string) (net.Conn, error) {
 		host, port, err := net.SplitHostPort(address)
 		if err == nil && isLoopback(host) && net.ParseIP(host) == nil {
 			address = net.JoinHostPort("localhost", port)
 		}
-		return dial(ctx, network, address)
+		switch {
+		case o.ipv4:
+			network = "tcp4"
+		case o.ipv6:
+			network = "tcp6"
+		}
+		conn, err := dial(ctx, network, address)
+		if wrong, ok := errors.AsType[*net.AddrError](err); ok && network != "tcp" {
+			version := strings.TrimPrefix(network, "tcp")
+			return nil, fmt.Errorf("%s has no IPv%s address; leave --ipv%s out", wrong.Addr, version, version)
+		}
+		return conn, err
 	}
+}
+
+// tlsConfig returns the settings of TLS connections, but for RootCAs, which RoundTrip sets.
+func (o *options) tlsConfig() *tls.Config {
+	cfg := &tls.Config{}
+	if o.clientCert != nil {
+		// Not cfg.Certificates: of those, only one is sent whose authority the server names, and
+		// what it thinks of ours is for the server to say.
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.clientCert, nil }
+	}
+	return cfg
 }
 
 // addCAFile adds the certificates in the named PEM file to those that are trusted.
@@ -122,7 +150,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Context().Err() != nil {
 		return nil, err
 	}
-	return nil, t.options.withProxy(req, withCAHint(err))
+	return nil, t.options.withProxy(req, t.options.withClientCertHint(withCAHint(err)))
 }
 
 // withCAHint adds to the error for a certificate what helps against it.

@@ -17,6 +17,7 @@ var mayImport = map[string][]string{
 		"mcp-bridge/bridge", "mcp-bridge/auth",
 		"mcp-bridge/bridge/bridgetest", "mcp-bridge/auth/authtest", // for the demo
 		"mcp-bridge/cmd/mcp-bridge/hostconfig",
+		"github.com/pelletier/go-toml/v2", "github.com/pelletier/go-toml/v2/unstable",
 		"github.com/spf13/cobra", "github.com/spf13/pflag", "golang.org/x/sys/...", "golang.org/x/term",
 	},
 	// Files of others: nothing of it may depend on how we relay.
@@ -30,7 +31,7 @@ var mayImport = map[string][]string{
 	// Nor does auth know of the bridge.
 	"mcp-bridge/auth": {
 		"golang.org/x/oauth2", "golang.org/x/oauth2/clientcredentials", "github.com/pkg/browser",
-		"github.com/gofrs/flock", "github.com/golang-jwt/jwt/v5", "golang.org/x/sys/...",
+		"github.com/gofrs/flock", "github.com/zalando/go-keyring", "github.com/golang-jwt/jwt/v5", "golang.org/x/sys/...",
 	},
 	// The servers that tests and the demo run against are linked into the program, so they must
 	// cost nothing at start.

@@ -31,7 +31,7 @@ A VALUE is what the tool's parameter asks for: text as it is, a number, true or 
 array or an object. NAME:=JSON is JSON in any case, and {"name":"value"} is all parameters at once.
 The exit code is 1 if the tool says that it failed.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args[:min(len(args), 1)]); err != nil {
 				return err

@@ -35,7 +35,7 @@ see the change and are asked, and what the file was is kept beside it.
 
 For a host that is not among those below, 'mcp-bridge install URL --print' shows what to write into its file.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: completeHost,
+		ValidArgsFunction: completeHostAndServer,
 		RunE:              func(cmd *cobra.Command, args []string) error { return in.run(cmd, args) },
 	}
 	fs := cmd.Flags()
@@ -108,6 +108,14 @@ func completeHost(_ *cobra.Command, args []string, _ string) ([]cobra.Completion
 	return all, cobra.ShellCompDirectiveNoFileComp
 }
 
+// completeHostAndServer lets the shell complete a host, and then the names of servers.
+func completeHostAndServer(cmd *cobra.Command, args []string, given string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if len(args) == 1 {
+		return completeName(cmd, nil, given)
+	}
+	return completeHost(cmd, args, given)
+}
+
 // findHost returns the host with this ID.
 func findHost(id string) (*hostconfig.Host, error) {
 	if h := hostconfig.Find(id); h != nil {
@@ -168,7 +176,9 @@ func (in *installation) installIn(cmd *cobra.Command, host *hostconfig.Host, arg
 	}
 	name := in.name
 	if name == "" {
-		name = entryName(line.url, profileIn(line.args()))
+		if name = line.name; !isEntryName(name) {
+			name = entryName(line.url, profileIn(line.args()))
+		}
 	} else if !isEntryName(name) {
 		return usageError{errors.New("--name: use letters, digits, - and _, as some hosts take no others")}
 	}
@@ -218,7 +228,7 @@ func (l *relayLine) warn(cmd *cobra.Command) {
 	for _, flag := range l.hideSecrets() {
 		sayWarning(cmd, "the secret in "+flag+" goes into the entry's env, where process lists do not show it; whoever can read the file can read it still")
 	}
-	if hasPassword(l.url) {
+	if l.name == "" && hasPassword(l.url) {
 		sayWarning(cmd, "the URL holds a password, which others on this machine can see while the host runs")
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode"
 )
@@ -56,7 +58,8 @@ func (o *options) setLogFile(name string) error {
 // newLogger returns a logger that writes to stderr, and to the file that --log-file names. It
 // never blocks. Call flush before the program ends; it takes no longer than flushTimeout.
 func newLogger(o *options, stderr io.Writer) (log *slog.Logger, flush func()) {
-	h := &logHandler{level: o.logLevel, redactor: newRedactor(o.secrets())}
+	o.redactor = newRedactor(o.secrets())
+	h := &logHandler{level: o.logLevel, redactor: o.redactor}
 	h.to = append(h.to, newLineQueue(stderr, func(time.Time) string { return "mcp-bridge: " }))
 	if o.logFile != nil {
 		pid := os.Getpid() // several bridges may share the file
@@ -64,7 +67,11 @@ func newLogger(o *options, stderr io.Writer) (log *slog.Logger, flush func()) {
 			return fmt.Sprintf("%s mcp-bridge[%d]: ", t.Format(time.RFC3339), pid)
 		}))
 	}
-	return slog.New(h), func() {
+	log = slog.New(h)
+	for _, w := range o.warnings {
+		log.Warn(w)
+	}
+	return log, func() {
 		timeout := time.After(flushTimeout)
 		for _, q := range h.to {
 			q.close(timeout)
@@ -75,7 +82,7 @@ func newLogger(o *options, stderr io.Writer) (log *slog.Logger, flush func()) {
 // A logHandler is a [slog.Handler] that writes lines for people: "warning: text key=value".
 type logHandler struct {
 	level    slog.Level
-	redactor *strings.Replacer
+	redactor *redactor
 	to       []*lineQueue
 	attrs    string // " key=value" for each attribute from WithAttrs
 	group    string // "name." for each name from WithGroup
@@ -153,13 +160,8 @@ func word(level slog.Level) string {
 // and the query of the URL, where some servers expect a key.
 func (o *options) secrets() []string {
 	all := []string{o.auth.clientSecret}
-	for _, given := range []http.Header{o.header, o.headerFile} {
-		for _, values := range given {
-			for _, v := range values {
-				_, credentials, _ := strings.Cut(v, " ") // of "Bearer credentials"
-				all = append(all, v, credentials)
-			}
-		}
+	for _, given := range []http.Header{o.header, o.headerFile, o.configHeader} {
+		all = append(all, headerSecrets(given)...)
 	}
 	target, _ := url.Parse(o.url) // has been parsed before
 	for _, u := range []*url.URL{target, o.proxy} {
@@ -172,17 +174,48 @@ func (o *options) secrets() []string {
 	return all
 }
 
-// newRedactor returns a replacer of these secrets, as they are and as %q writes them. A secret of
-// up to three characters is none: to remove it would only make the log unreadable.
-func newRedactor(secrets []string) *strings.Replacer {
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) }) // the longest first
-	var pairs []string
-	for _, s := range secrets {
-		if len(s) <= 3 {
-			continue
+// headerSecrets returns the values of headers, and what follows the scheme in "Bearer credentials".
+func headerSecrets(header http.Header) []string {
+	var all []string
+	for _, values := range header {
+		for _, v := range values {
+			_, credentials, _ := strings.Cut(v, " ")
+			all = append(all, v, credentials)
 		}
+	}
+	return all
+}
+
+// A redactor hides secrets, as they are and as %q writes them. A secret of up to three characters
+// is none: to hide it would only make the log unreadable. Its methods may be called concurrently.
+type redactor struct {
+	mu       sync.Mutex
+	secrets  []string
+	replacer atomic.Pointer[strings.Replacer]
+}
+
+func newRedactor(secrets []string) *redactor {
+	r := new(redactor)
+	r.add(secrets)
+	return r
+}
+
+// add adds secrets that have come up only now.
+func (r *redactor) add(secrets []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, s := range secrets {
+		if len(s) > 3 && !slices.Contains(r.secrets, s) {
+			r.secrets = append(r.secrets, s)
+		}
+	}
+	slices.SortFunc(r.secrets, func(a, b string) int { return len(b) - len(a) }) // the longest first
+	var pairs []string
+	for _, s := range r.secrets {
 		quoted := strconv.Quote(s)
 		pairs = append(pairs, s, "[secret]", quoted[1:len(quoted)-1], "[secret]")
 	}
-	return strings.NewReplacer(pairs...)
+	r.replacer.Store(strings.NewReplacer(pairs...))
 }
+
+func (r *redactor) Replace(text string) string { return r.replacer.Load().Replace(text) }

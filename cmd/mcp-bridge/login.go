@@ -27,7 +27,7 @@ func loginCommand() *cobra.Command {
 If the browser runs on another machine, it ends at an address on localhost that does not
 answer. Copy that address from the browser, and paste it here.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeName,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.complete(cmd, args); err != nil {
 				return err
@@ -42,12 +42,21 @@ answer. Copy that address from the browser, and paste it here.`,
 }
 
 func login(cmd *cobra.Command, o *options) error {
+	given := usageError{errors.New("the Authorization header that you give is sent as it is; leave it out to sign in")}
 	if o.hasAuthorization() {
-		return usageError{errors.New("the Authorization header that you give is sent as it is; leave it out to sign in")}
+		return given
 	}
 	log, flush := newLogger(o, cmd.ErrOrStderr())
 	defer flush()
 	base := newHTTPClient(o, log).Transport
+	if o.printedHeader != nil {
+		switch printed, err := o.printedHeader.get(cmd.Context(), nil); {
+		case err != nil:
+			return err
+		case printed.Get("Authorization") != "":
+			return given
+		}
+	}
 	pasted := &pasted{client: &http.Client{Transport: base}, log: log}
 	cfg := o.authConfig(base, log)
 	cfg.Tell = func(e auth.Event) {

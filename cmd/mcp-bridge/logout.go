@@ -56,6 +56,9 @@ func logout(cmd *cobra.Command, o *options) error {
 	cfg := o.authConfig(newHTTPClient(o, log).Transport, log)
 	cfg.Storage = &auth.FileStorage{Dir: dir, Identity: cfg.Identity(), Log: log}
 	rec, err := cfg.Storage.Load()
+	if _, ok := errors.AsType[*auth.SealedError](err); ok {
+		return o.endLogin(cmd, cfg, &auth.Record{Server: withoutSecrets(o.url)})
+	}
 	if err != nil {
 		return err
 	}
@@ -100,6 +103,11 @@ func logoutAll(cmd *cobra.Command, o *options) error {
 	for _, r := range records {
 		cfg := o.authConfig(base, log)
 		cfg.ServerURL, cfg.Profile, cfg.Storage = r.Server, r.Profile, auth.StorageOf(r)
+		if r.Sealed {
+			if opened, err := cfg.Storage.Load(); err == nil && opened != nil {
+				r = opened
+			}
+		}
 		if err := o.endLogin(cmd, cfg, r); err != nil {
 			log.Error(err.Error())
 			failed = true
@@ -129,6 +137,8 @@ func (o *options) endLogin(cmd *cobra.Command, cfg auth.Config, r *auth.Record) 
 		name += " (profile " + oneLine(r.Profile) + ")"
 	}
 	switch {
+	case r.Client == nil && r.Pending != nil:
+		fmt.Fprintf(cmd.OutOrStdout(), "gave up the sign-in at %s that was not finished\n", name)
 	case r.Token == nil:
 		fmt.Fprintf(cmd.OutOrStdout(), "forgot the registration at %s\n", name)
 	case r.RevokeURL == "":
@@ -139,8 +149,9 @@ func (o *options) endLogin(cmd *cobra.Command, cfg auth.Config, r *auth.Record) 
 	return nil
 }
 
-// completeServer lets the shell complete the URLs of the servers that there is a login at.
-func completeServer(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+// completeServer lets the shell complete the names of servers, and the URLs of those that there is
+// a login at.
+func completeServer(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var servers []cobra.Completion
 	if dir, err := auth.DefaultDir(); err == nil {
 		records, _ := auth.List(dir) // without it there is nothing to complete
@@ -149,5 +160,5 @@ func completeServer(*cobra.Command, []string, string) ([]cobra.Completion, cobra
 		}
 	}
 	slices.Sort(servers)
-	return slices.Compact(servers), cobra.ShellCompDirectiveNoFileComp
+	return append(serverNames(args), slices.Compact(servers)...), cobra.ShellCompDirectiveNoFileComp
 }

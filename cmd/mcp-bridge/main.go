@@ -35,7 +35,7 @@ func main() {
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	begun := false // whether a command runs, and no longer the parsing of its arguments
 	root := newRootCommand(&begun)
-	root.SetArgs(args)
+	root.SetArgs(mcpRemoteArgs(args))
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

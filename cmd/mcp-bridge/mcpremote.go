@@ -2,11 +2,43 @@ package main
 
 import (
 	"errors"
+	"log/slog"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/pflag"
 )
+
+// mcpRemoteKeepAlive is how often mcp-remote pings.
+const mcpRemoteKeepAlive = "30s"
+
+// mcpRemoteArgs lets --keep-alive stand without a time, as it does for mcp-remote, where
+// --ping-interval names that.
+func mcpRemoteArgs(args []string) []string {
+	named := slices.ContainsFunc(args, func(arg string) bool {
+		name, _, _ := strings.Cut(arg, "=")
+		return name == "--ping-interval"
+	})
+	var out []string
+	for i, arg := range args {
+		switch {
+		case arg == "--":
+			return append(out, args[i:]...)
+		case arg != "--keep-alive" || i+1 < len(args) && (args[i+1] == "" || isDuration(args[i+1])):
+			out = append(out, arg)
+		case !named:
+			out = append(out, arg+"="+mcpRemoteKeepAlive)
+		}
+	}
+	return out
+}
+
+func isDuration(s string) bool {
+	var d time.Duration
+	return durationInto(&d)(s) == nil
+}
 
 // registerMcpRemote defines the flags of mcp-remote whose meaning we share under another name, so
 // that replacing the command is enough. The help does not show them.
@@ -27,21 +59,52 @@ func (o *options) registerMcpRemote(fs *pflag.FlagSet) {
 			return set(name, value)
 		}
 	}
+	own := make(map[string]bool)
+	fs.VisitAll(func(f *pflag.Flag) { own[f.Name] = true })
 	fs.BoolFunc("debug", "", setIf("log-level", "debug"))
-	fs.BoolFunc("silent", "", setIf("log-level", "error"))
+	fs.BoolFunc("silent", "", func(on string) error {
+		if o.logLevel == slog.LevelDebug {
+			return plainBool(on) // --debug is louder
+		}
+		return setIf("log-level", "error")(on)
+	})
 	fs.Bool("enable-proxy", false, "") // we always look at the variables
 	fs.Func("headers-timeout", "", as("response-timeout"))
-	fs.BoolVar(&o.disableCookies, "disable-cookies", false, "")
+	fs.Func("body-timeout", "", o.setBodyTimeout)
+	fs.Func("ping-interval", "", as("keep-alive"))
+	fs.Func("protocol", "", setProtocol)
 	fs.Func("host", "", as("callback-host"))
+	fs.StringVar(&o.auth.successURL, "auth-success-url", "", "")
 	fs.BoolFunc("disable-resource-parameter", "", setIf("no-resource", "true"))
 	fs.Func("static-oauth-client-metadata", "", o.auth.setStaticMetadata)
 	fs.Func("static-oauth-client-info", "", o.auth.setStaticClient)
-	for _, name := range []string{
-		"debug", "silent", "enable-proxy", "headers-timeout", "disable-cookies",
-		"host", "disable-resource-parameter", "static-oauth-client-metadata", "static-oauth-client-info",
-	} {
-		fs.Lookup(name).Hidden = true
+	fs.VisitAll(func(f *pflag.Flag) { f.Hidden = f.Hidden || !own[f.Name] })
+}
+
+func plainBool(s string) error {
+	_, err := strconv.ParseBool(s)
+	return err
+}
+
+// setBodyTimeout takes how long mcp-remote lets a stream be silent. We have no such limit.
+func (o *options) setBodyTimeout(s string) error {
+	var limit time.Duration
+	if err := durationInto(&limit)(s); err != nil {
+		return err
 	}
+	if limit > 0 {
+		o.warnings = append(o.warnings, "--body-timeout has no effect: a stream may be silent for as long as its connection lives; leave it out, or use --response-timeout for the beginning of an answer")
+	}
+	return nil
+}
+
+// setProtocol takes mcp-remote's choice between the protocols of hosts and servers. We find out
+// which both speak, and translate where that is needed.
+func setProtocol(s string) error {
+	if s != "legacy" && s != "auto" {
+		return errors.New("must be legacy or auto")
+	}
+	return nil
 }
 
 func (a *authOptions) setStaticMetadata(s string) error {

@@ -22,7 +22,7 @@ func pinsCommand() *cobra.Command {
 there are any. 'mcp-bridge pins accept URL' takes them as they are now; hosts that run have to start
 mcp-bridge anew for that.`,
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeName,
 
 		SuggestionsMinimumDistance: 2,
 	}
@@ -33,7 +33,7 @@ mcp-bridge anew for that.`,
 		Use:               "accept URL",
 		Short:             "Pin the tools as they are now",
 		Args:              cobra.ArbitraryArgs,
-		ValidArgsFunction: cobra.NoFileCompletions,
+		ValidArgsFunction: completeName,
 	}
 	pinsRun(acceptCmd, &accept, acceptPins)
 	cmd.AddCommand(acceptCmd)

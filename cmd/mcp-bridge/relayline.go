@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -16,6 +17,7 @@ import (
 // A relayLine is a command line of the relay, with its environment, as a host's file holds it.
 type relayLine struct {
 	url   string
+	name  string      // by which config.toml knows the server, "" if it was not called by that
 	flags []givenFlag // in the order in which they were given
 	env   map[string]string
 	unset []string // variables that files refer to, and that are not set
@@ -38,7 +40,7 @@ func parseRelayLine(args []string, env map[string]string) (*relayLine, error) {
 	line := &relayLine{env: maps.Clone(env)}
 	given := true
 	fs.VisitAll(func(f *pflag.Flag) { f.Value = &recordedValue{f.Value, f, line, &given} })
-	if err := fs.Parse(args); err != nil {
+	if err := fs.Parse(mcpRemoteArgs(args)); err != nil {
 		return nil, flagError(cmd, err)
 	}
 	given = false
@@ -52,7 +54,7 @@ func parseRelayLine(args []string, env map[string]string) (*relayLine, error) {
 	if err := o.finish(cmd, fs.Args()); err != nil {
 		return nil, err
 	}
-	line.url = o.url
+	line.url, line.name = o.url, o.name
 	if len(fs.Args()) > 1 && !fs.Changed("callback-port") { // mcp-remote has it there
 		line.flags = append(line.flags, givenFlag{"callback-port", fs.Arg(1), false})
 	}
@@ -96,7 +98,7 @@ func (v *recordedValue) Set(s string) error {
 
 // args returns the arguments that give the relay the same URL and flags.
 func (l *relayLine) args() []string {
-	args := []string{l.url}
+	args := []string{cmp.Or(l.name, l.url)}
 	for _, f := range l.flags {
 		switch {
 		case f.isBool && f.value == "true":
@@ -109,9 +111,6 @@ func (l *relayLine) args() []string {
 	}
 	return args
 }
-
-// fileFlags are the flags whose value names a file.
-var fileFlags = []string{"header-file", "ca-file", "log-file", "client-secret-file", "client-key"}
 
 // jsonFlags are the flags whose value names a file with an @ in front, or is JSON itself.
 var jsonFlags = []string{"client-metadata", "static-oauth-client-metadata", "static-oauth-client-info"}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"runtime"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
@@ -28,10 +29,8 @@ func newRootCommand(begun *bool) *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		// Anything that names no command is the root command's own argument, and checked there.
-		Args: cobra.ArbitraryArgs,
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		},
+		Args:                       cobra.ArbitraryArgs,
+		ValidArgsFunction:          completeName,
 		SuggestionsMinimumDistance: 2,
 		PersistentPreRun:           func(*cobra.Command, []string) { *begun = true },
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -83,7 +82,10 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 		Transport:       o.transport,
 		Era:             o.era,
 		ProtocolVersion: o.protocolVersion,
-		Verdicts:        verdictFile{o.url, log},
+		Verdicts:        verdictNote{note{"eras", o.url, log}},
+		Greeting:        note{"greetings", o.url, log},
+		InitializeGrace: o.initializeGrace,
+		OfflineStart:    o.offlineStart,
 		Quiet:           auth.WithoutUser,
 		Header:          o.requestHeader(),
 		HTTPClient:      client,
@@ -126,11 +128,15 @@ func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer)
 		onHangup(f, func() { cancel(bridge.ErrOutputClosed) })
 	}
 
+	defer runtime.KeepAlive(newHeapBallast())
 	cfg, done, err := o.connection(log)
 	if err != nil {
 		return err
 	}
 	defer done()
+	if !o.hasAuthorization() && o.initializeGrace > 0 {
+		cfg.Pending = o.pending.get
+	}
 	err = bridge.Run(ctx, in, out, cfg)
 	if err == nil && errors.Is(context.Cause(ctx), bridge.ErrOutputClosed) {
 		err = bridge.ErrOutputClosed

@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -38,6 +39,8 @@ var scriptCommands = map[string]func(ts *testscript.TestScript, neg bool, args [
 	"received": cmdReceived,
 	"proxied":  cmdProxied,
 	"relayed":  cmdRelayed,
+	"config":   cmdConfig,
+	"keychain": cmdKeychain,
 	"hosted":   cmdHosted,
 	"fill":     cmdFill,
 
@@ -55,6 +58,8 @@ type world struct {
 	auth   *authtest.Server // its authorization server, or nil
 	addr   string           // where the server listens
 	proxy  *proxy
+
+	keychain *keychain // or nil
 }
 
 type worldKey struct{}
@@ -63,9 +68,9 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 
 // cmdServer starts an MCP server:
 //
-//	server [sse] [stream] [stateless] [httpsse] [tls] [cookie] [silent] [status=CODE] [answers=FILE]
+//	server [sse] [stream] [stateless] [httpsse] [modern] [tls [client-cert]] [cookie] [wears-out=N] [silent] [status=CODE] [answers=FILE]
 //	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
-//	               [resource-optional] [client=ID[:SECRET]] [key-client=ID]]
+//	               [resource-optional] [id-tokens] [no-discovery] [client=ID[:SECRET]] [key-client=ID]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! server")
@@ -76,6 +81,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	cfg.Listener = l
 	var signIn *authtest.Config
+	tlsConfig := new(tls.Config)
 	for _, arg := range args {
 		name, value, _ := strings.Cut(arg, "=")
 		switch name {
@@ -104,15 +110,23 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 				http.SetCookie(w, &http.Cookie{Name: "node", Value: "n1"})
 				return false
 			}
+		case "wears-out":
+			times, err := strconv.Atoi(value)
+			ts.Check(err)
+			cfg.Handle = wearOut(times)
 		case "silent":
 			cfg.Listener = silentListener{l}
 		case "tls":
 			scheme = "https"
 			cert, ca := testCertificate()
-			cfg.Listener = tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{cert}})
+			tlsConfig.Certificates = []tls.Certificate{cert}
+			cfg.Listener = tls.NewListener(l, tlsConfig)
 			file := ts.MkAbs("ca.pem")
 			ts.Check(os.WriteFile(file, ca, 0o600))
 			ts.Setenv("CA", file)
+		case "client-cert":
+			tlsConfig.ClientAuth, tlsConfig.ClientCAs = tls.RequireAndVerifyClientCert, writeClientCert(ts)
+			cfg.Listener = tlsListener{l, tlsConfig}
 		case "signin":
 			signIn = new(authtest.Config)
 		default:
@@ -124,6 +138,7 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	w := worldOf(ts)
 	if signIn != nil {
 		w.auth = authtest.NewServer(*signIn)
+		ts.Setenv("AUTHORITY", w.auth.URL())
 		ts.Defer(w.auth.Close)
 		guard(w.auth, &cfg)
 	}
@@ -134,6 +149,24 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	ts.Setenv("PORT", port)
 	ts.Setenv("SERVER", scheme+"://"+strings.TrimPrefix(server.URL(), "http://"))
+}
+
+// wearOut takes each Authorization header so many times, and answers 401 from then on, with what it
+// got.
+func wearOut(times int) func(http.ResponseWriter, *bridgetest.Request) bool {
+	var mu sync.Mutex
+	taken := make(map[string]int)
+	return func(w http.ResponseWriter, r *bridgetest.Request) bool {
+		given := r.Header.Get("Authorization")
+		mu.Lock()
+		defer mu.Unlock()
+		taken[given]++
+		if given == "" || taken[given] > times {
+			http.Error(w, "worn out: "+given+r.Header.Get("X-Key"), http.StatusUnauthorized)
+			return true
+		}
+		return false
+	}
 }
 
 // answerFrom answers a request with the result that a file has for it: on a line METHOD RESULT, or for
@@ -193,15 +226,24 @@ type proxy struct {
 	seen strings.Builder // a dump of each request's head
 }
 
-// cmdProxy starts an HTTP proxy in front of the script's server:
+// cmdProxy starts an HTTP or SOCKS5 proxy in front of the script's server:
 //
-//	proxy [status=CODE]
+//	proxy [socks|status=CODE]
 func cmdProxy(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) > 1 {
-		ts.Fatalf("usage: proxy [status=CODE]")
+		ts.Fatalf("usage: proxy [socks|status=CODE]")
 	}
 	w := worldOf(ts)
 	w.proxy = &proxy{addr: w.addr}
+	if len(args) == 1 && args[0] == "socks" {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		ts.Check(err)
+		ts.Defer(func() { l.Close() })
+		go w.proxy.serveSOCKS(l) // ends when l is closed
+		ts.Setenv("PROXY", "socks5://"+l.Addr().String())
+		ts.Setenv("PROXY_ADDR", l.Addr().String())
+		return
+	}
 	if len(args) == 1 {
 		var err error
 		w.proxy.status, err = strconv.Atoi(strings.TrimPrefix(args[0], "status="))
@@ -246,12 +288,35 @@ func (p *proxy) tunnel(w http.ResponseWriter) {
 	}
 	defer client.Close()
 	_, _ = io.WriteString(client, "HTTP/1.1 200 OK\r\n\r\n")
+	join(client, server)
+}
+
+// join copies what comes from each connection to the other, until one of them is closed, and closes
+// both.
+func join(client, server net.Conn) {
 	// Ends when one of the two connections is closed, at the latest by us.
 	go func() {
 		_, _ = io.Copy(server, client)
 		server.Close()
 	}()
 	_, _ = io.Copy(client, server)
+}
+
+// cmdConfig makes a file the one with the settings of named servers:
+//
+//	config FILE
+//
+// @VAR@ in it stands for an environment variable.
+func cmdConfig(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: config FILE")
+	}
+	text := regexp.MustCompile(`@[A-Z_]+@`).ReplaceAllStringFunc(ts.ReadFile(args[0]), func(name string) string {
+		return ts.Getenv(strings.Trim(name, "@"))
+	})
+	home := ts.Getenv("MCP_BRIDGE_HOME")
+	ts.Check(os.MkdirAll(home, 0o700))
+	ts.Check(os.WriteFile(filepath.Join(home, serversFileName), []byte(text), 0o600))
 }
 
 // cmdTalk has a conversation with a program. See converse.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"slices"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
@@ -23,8 +24,25 @@ func (o *options) complete(cmd *cobra.Command, args []string) error {
 
 // finish takes the arguments, and checks all together. Flags and variables are set before.
 func (o *options) finish(cmd *cobra.Command, args []string) error {
+	named, err := takeNamed(cmd, args)
+	if err != nil {
+		return usageError{err}
+	}
+	if named != nil {
+		if err := named.apply(o, cmd.Flags(), cmd.Root().Flags()); err != nil {
+			return usageError{err}
+		}
+		o.name = named.name
+		if err := o.checkURL(named.url); err != nil {
+			return usageError{named.errorAt([]string{"url"}, err)}
+		}
+		args = slices.Concat([]string{named.url}, args[1:])
+	}
 	if err := o.setURL(cmd, args); err != nil {
 		return err
+	}
+	if err := o.check(); err != nil {
+		return usageError{err}
 	}
 	if err := o.auth.check(cmd.Flags()); err != nil {
 		return usageError{err}
@@ -45,12 +63,15 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 		Scopes: a.scopes, Resource: a.resource, OmitResource: a.noResource,
 		ClientName: a.clientName, ClientID: a.clientID, ClientSecret: a.clientSecret, ClientKey: a.clientKey,
 		ClientMetadataURL: a.clientMetadataURL, ClientMetadata: a.clientMetadata,
-		ClientCredentials: a.clientCredentials, DeviceCode: a.deviceCode,
+		ClientCredentials: a.clientCredentials, TokenEndpoint: a.tokenEndpoint, DeviceCode: a.deviceCode, UseIDToken: a.useIDToken,
 		AuthorizeParams: a.authorizeParams, RequirePKCEMetadata: a.requirePKCE,
 		CallbackHost: a.callbackHost, CallbackPort: a.callbackPort, CallbackPath: a.callbackPath,
-		SignInTimeout: a.authTimeout, Profile: a.profile,
+		SignInTimeout: a.authTimeout, Profile: a.profile, Sealing: a.sealing, SuccessURL: a.successURL,
 		Base: base, Ignore: bridge.SpeaksOfSession, Log: log,
-		Tell: func(e auth.Event) { sayEvent(log, o.url, e) },
+		Tell: func(e auth.Event) {
+			o.pending.see(e)
+			sayEvent(log, o.url, e)
+		},
 	}
 	if a.browser != "" {
 		cfg.Open = auth.OpenWith(a.browser)
@@ -78,8 +99,19 @@ type hinting struct {
 }
 
 func (h *hinting) RoundTrip(req *http.Request) (*http.Response, error) {
+	if c := h.options.printedHeader; c != nil {
+		with, err := c.apply(req)
+		if err != nil {
+			if req.Body != nil {
+				req.Body.Close()
+			}
+			return nil, err
+		}
+		req = with
+	}
 	resp, err := h.RoundTripper.RoundTrip(req)
 	if _, ok := errors.AsType[*auth.NotAuthorizedError](err); ok {
+		h.options.pending.over()
 		err = withHint(err, h.options.signInHint(err, h.options.commandHint("login")))
 	}
 	return resp, err
@@ -106,8 +138,14 @@ func (o *options) signInHint(err error, again string) string {
 		refused      *auth.AuthorizationError
 		token        *auth.TokenError
 		metadata     *auth.MetadataError
+		sealed       *auth.SealedError
+		keychain     *auth.KeychainError
 	)
 	switch {
+	case errors.As(err, &sealed):
+		return "unlock the keychain, or give that login up: " + o.commandHint("logout")
+	case errors.As(err, &keychain):
+		return "--store file does without it, and keeps logins in files that only you can read"
 	case errors.Is(err, auth.ErrSignInTimeout), errors.Is(err, auth.ErrSignInRequired):
 		return again
 	case errors.As(err, &portInUse):
@@ -132,9 +170,12 @@ func (o *options) signInHint(err error, again string) string {
 
 // commandHint returns how to run a command of ours for this login, without a host around.
 func (o *options) commandHint(command string) string {
-	url := "URL"
-	if o.url == withoutSecrets(o.url) {
-		url = o.url
+	server := "URL"
+	switch {
+	case o.name != "":
+		server = o.name
+	case o.url == withoutSecrets(o.url):
+		server = o.url
 	}
-	return fmt.Sprintf("run 'mcp-bridge %s %s' in a terminal, with the flags that it has here", command, url)
+	return fmt.Sprintf("run 'mcp-bridge %s %s' in a terminal, with the flags that it has here", command, server)
 }

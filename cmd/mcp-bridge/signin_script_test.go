@@ -58,10 +58,17 @@ func signInOption(ts *testscript.TestScript, cfg *authtest.Config, name, value s
 		without("revocation_endpoint")
 	case "no-registration":
 		without("registration_endpoint", "client_id_metadata_document_supported")
+	case "id-tokens":
+		cfg.IDTokens = true
+	case "no-discovery":
+		cfg.NoChallenge, cfg.ResourceMetadataAt, cfg.MetadataAt = true, []string{}, []string{}
 	case "resource-optional":
 		cfg.ResourceOptional = true
 	case "client":
 		id, secret, _ := strings.Cut(value, ":")
+		if id == "https" { // the document of a client
+			id, secret = value, ""
+		}
 		cfg.Clients = append(cfg.Clients, authtest.Client{ID: id, Secret: secret})
 	case "key-client":
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -59,6 +60,17 @@ func showRecord(out io.Writer, r *auth.Record) {
 	}
 	row("server", r.Server)
 	row("profile", r.Profile)
+	file := r.File
+	if r.Sealed {
+		file += " (sealed with a key in the keychain)"
+		opened, err := auth.StorageOf(r).Load()
+		if err != nil || opened == nil {
+			row("login", fmt.Sprintf("not known: %v", cmp.Or(err, errors.New("it is gone"))))
+			row("file", file)
+			return
+		}
+		r = opened
+	}
 	row("login", loginState(r.Token, time.Now()))
 	row("issuer", r.Issuer)
 	if c := r.Client; c != nil {
@@ -70,7 +82,7 @@ func showRecord(out io.Writer, r *auth.Record) {
 	}
 	row("scopes", r.Scope)
 	row("resource", r.Resource)
-	row("file", r.File)
+	row("file", file)
 }
 
 // loginState says in words what a token is good for.

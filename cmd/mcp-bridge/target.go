@@ -26,20 +26,31 @@ func (o *options) setURL(cmd *cobra.Command, args []string) error {
 			return usageError{err}
 		}
 	}
-	u, err := url.Parse(given)
-	if err != nil {
-		return usageError{fmt.Errorf("broken URL: %w", withoutURL(err))}
-	}
-	if u.Scheme != "http" && u.Scheme != "https" {
-		return usageError{fmt.Errorf("the URL has to begin with https:// or http://, not with %s://", u.Scheme)}
-	}
-	if u.Hostname() == "" {
-		return usageError{errors.New("the URL has no host")}
-	}
-	if u.Scheme == "http" && !o.allowHTTP && !isLoopback(u.Hostname()) {
-		return usageError{fmt.Errorf("plain http to %s could be read and changed on its way; use https, or --allow-http if you trust the network", u.Host)}
+	if err := o.checkURL(given); err != nil {
+		return usageError{err}
 	}
 	o.url = given
+	return nil
+}
+
+// checkURL looks at the server's URL.
+func (o *options) checkURL(given string) error {
+	if !strings.Contains(given, "://") {
+		return fmt.Errorf("the URL has no scheme; did you mean https://%s?", given)
+	}
+	u, err := url.Parse(given)
+	if err != nil {
+		return fmt.Errorf("broken URL: %w", withoutURL(err))
+	}
+	if u.Scheme != "http" && u.Scheme != "https" {
+		return fmt.Errorf("the URL has to begin with https:// or http://, not with %s://", u.Scheme)
+	}
+	if u.Hostname() == "" {
+		return errors.New("the URL has no host")
+	}
+	if u.Scheme == "http" && !o.allowHTTP && !isLoopback(u.Hostname()) {
+		return fmt.Errorf("plain http to %s could be read and changed on its way; use https, or --allow-http if you trust the network", u.Host)
+	}
 	return nil
 }
 

@@ -27,7 +27,7 @@ func TestUsageFlags(t *testing.T) {
 	flags := newRootCommand(&begun).Flags()
 	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
-			if strings.Contains(usage, "--"+f.Name) {
+			if regexp.MustCompile(`--` + f.Name + `([^a-z0-9-]|$)`).MatchString(usage) {
 				t.Errorf("hidden flag --%s is in the help", f.Name)
 			}
 			return
@@ -39,7 +39,7 @@ func TestUsageFlags(t *testing.T) {
 			t.Errorf("the help doesn't say of --%s what shell completion says: %s", f.Name, f.Usage)
 		}
 	})
-	for _, m := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(usage, -1) {
+	for _, m := range regexp.MustCompile(`--([a-z0-9-]+)`).FindAllStringSubmatch(usage, -1) {
 		if flags.Lookup(m[1]) == nil {
 			t.Errorf("the help names --%s, which is no flag", m[1])
 		}

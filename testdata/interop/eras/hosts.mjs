@@ -31,6 +31,8 @@ const MESSAGE = 'notifications/message';
 class Host {
   /** Notifications from the server, oldest first. */
   heard = [];
+  /** Every message from the server, as it came: the clients let go of progress that comes with the result. */
+  wire = [];
   #waiting = new Set();
 
   note(notification) {
@@ -62,6 +64,13 @@ class Host {
 
   forget() {
     this.heard = [];
+    this.wire = [];
+  }
+
+  /** The clients call this before their own reader. */
+  watch(transport) {
+    transport.onmessage = (message) => this.wire.push(message);
+    return transport;
   }
 
   close() {
@@ -89,7 +98,7 @@ class Handshake1 extends Host {
   complete = (params) => this.client.complete(params);
 
   async connect(transport) {
-    await this.client.connect(transport);
+    await this.client.connect(this.watch(transport));
     return this.client.getServerCapabilities();
   }
 
@@ -124,7 +133,7 @@ class Host2 extends Host {
   complete = (params) => this.client.complete(params);
 
   async connect(transport) {
-    await this.client.connect(transport);
+    await this.client.connect(this.watch(transport));
     return this.client.getServerCapabilities();
   }
 

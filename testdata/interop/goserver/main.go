@@ -32,8 +32,10 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	mux := http.NewServeMux()
+	mux.Handle("/mcp", handler) // there, and nowhere else: clients ask for metadata elsewhere
 	// Ends with the process.
-	go func() { log.Fatal(http.Serve(l, handler)) }()
+	go func() { log.Fatal(http.Serve(l, mux)) }()
 	fmt.Printf("http://%s/mcp\n", l.Addr())
 	_, _ = io.Copy(io.Discard, os.Stdin)
 }

@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
@@ -21,6 +23,8 @@ type listening struct {
 	uris    []string
 	made    map[*call]*subscription // by the request that is under way
 	current *subscription           // the one that the server agreed to last
+	leaving *subscription           // the one before, while something may still be on its way
+	heard   map[string]*[2]int      // how often each change came while one takes the other's place: on the old one, and on the new one
 	waiting *subscription           // one that it has not agreed to yet, as it is away; guarded by change
 }
 
@@ -32,6 +36,10 @@ type subscription struct {
 	over     chan struct{} // closed when the server has refused it
 	err      error         // why; set before over is closed
 }
+
+// swapLimit is how long a subscription is still read when another one has taken its place: what the
+// server sent before it knew of that one may be on its way.
+const swapLimit = time.Second
 
 // listenToAll begins to listen to all lists that the server announces changes of.
 func (t *toModern) listenToAll() {
@@ -105,8 +113,8 @@ func (l *listening) setURIs(change func([]string) []string) bool {
 	return len(l.uris) != before
 }
 
-// relisten makes a new request in place of the one there is, which ends when the server has agreed to
-// the new one: nothing is missed in between. A server that is away is given time only if the caller is
+// relisten makes a new request in place of the one there is, which ends soon after the server has agreed
+// to the new one: nothing is missed in between. A server that is away is given time only if the caller is
 // patient; then the request stays. The caller holds change.
 func (t *toModern) relisten(ctx context.Context, patient bool) error {
 	l := &t.listening
@@ -123,17 +131,18 @@ func (t *toModern) relisten(ctx context.Context, patient bool) error {
 	old := l.current
 	if len(filter) == 0 {
 		l.current = nil
+	} else if old != nil {
+		l.heard = make(map[string]*[2]int)
 	}
 	l.mu.Unlock()
-	if old != nil {
-		defer func() {
-			if l.now() != old {
-				old.stop()
-			}
-		}()
-	}
 	if len(filter) == 0 {
+		if old != nil {
+			old.stop()
+		}
 		return nil
+	}
+	if old != nil {
+		defer l.swapped(old)
 	}
 	life, stop := context.WithCancel(t.r.ctx)
 	s := &subscription{stop: stop, acked: make(chan struct{}), over: make(chan struct{})}
@@ -159,6 +168,24 @@ func (t *toModern) relisten(ctx context.Context, patient bool) error {
 		l.waiting = nil
 	}
 	return nil
+}
+
+// swapped ends a subscription that another one has taken the place of, if it has.
+func (l *listening) swapped(old *subscription) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.current == old {
+		l.heard = nil
+		return
+	}
+	time.AfterFunc(swapLimit, func() {
+		old.stop()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.leaving == old {
+			l.leaving, l.heard = nil, nil
+		}
+	})
 }
 
 func (l *listening) now() *subscription {
@@ -212,7 +239,7 @@ func (l *listening) note(c *call, s *subscription) {
 }
 
 // takes tells whether a message is about listening and not for the host: what the server agrees to, and
-// what comes on a subscription that has been replaced.
+// what came on another subscription already.
 func (t *toModern) takes(m *message, via *call) bool {
 	if via == nil || !via.is(mcp.MethodSubscriptionsListen) {
 		return false
@@ -222,12 +249,15 @@ func (t *toModern) takes(m *message, via *call) bool {
 	s := l.made[via]
 	if string(m.method) != notificationAcknowledged || s == nil {
 		defer l.mu.Unlock()
-		return s == nil || s != l.current
+		return s == nil || !l.isNews(m, s)
 	}
 	again := isOpen(s.acked)
 	if !again {
 		s.honoured = readObject(bytes.Clone(m.params)).child("notifications")
-		l.current = s
+		if l.leaving != nil {
+			l.leaving.stop()
+		}
+		l.leaving, l.current = l.current, s
 		close(s.acked)
 	}
 	l.mu.Unlock()
@@ -237,4 +267,29 @@ func (t *toModern) takes(m *message, via *call) bool {
 		}
 	}
 	return true
+}
+
+// isNews tells whether a change is for the host: while one subscription takes the place of another, the
+// server may tell of a change on both, on the old one alone, or on the new one alone. The caller holds
+// mu.
+func (l *listening) isNews(m *message, from *subscription) bool {
+	on := 0
+	uri := readObject(m.params).text("uri")
+	switch {
+	case from == l.current && l.leaving != nil:
+		on = 1
+	case from == l.current:
+	case from != l.leaving || uri != "" && !slices.ContainsFunc(l.uris, func(of string) bool { return strings.HasPrefix(uri, of) }):
+		return false
+	}
+	if l.heard == nil {
+		return true
+	}
+	change := string(m.method) + " " + uri
+	if l.heard[change] == nil {
+		l.heard[change] = new([2]int)
+	}
+	times := l.heard[change]
+	times[on]++
+	return times[on] > times[1-on]
 }
