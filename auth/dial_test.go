@@ -220,6 +220,18 @@ func TestD9_Rebinding(t *testing.T) {
 	}
 }
 
+// The user may name a token endpoint that is at a private address: nobody else has.
+func TestD9_TokenEndpointOfTheUser(t *testing.T) {
+	t.Parallel()
+	w := setupWorld(t, &nameServer{names: map[string]string{"mcp.example": "203.0.113.7", "as.example": "127.0.0.1"}}, nil)
+	w.as.Set(func(c *authtest.Config) { c.Clients = []authtest.Client{{ID: "app", Secret: "secret-app"}} })
+	w.again(func(c *auth.Config) {
+		c.ClientCredentials, c.ClientID, c.ClientSecret = true, "app", "secret-app"
+		c.TokenEndpoint, c.Resource = "https://as.example:"+w.port+"/token", w.url
+	})
+	w.mustCall()
+}
+
 // What is no business of a Transport's connects as ever.
 func TestDialContextAlone(t *testing.T) {
 	t.Parallel()

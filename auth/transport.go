@@ -80,7 +80,7 @@ func New(cfg Config) (*Transport, error) {
 	}
 	t := &Transport{cfg: cfg, server: server, stepped: make(map[string]time.Time)}
 	t.place = &place{host: server.Hostname(), allowed: cfg.AllowPrivate}
-	t.cfg.Base = &placed{cfg.Base, t.place, server}
+	t.cfg.Base = &placed{cfg.Base, t.place, server, cfg.TokenEndpoint}
 	t.client = &http.Client{
 		Transport:     t.cfg.Base,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
