@@ -98,6 +98,12 @@ func FuzzChallenge(f *testing.F) {
 	f.Add(`Bearer, DPoP algs="ES256", error=use_dpop_nonce`, prmURL, "a", "", "", int64(4))
 	f.Add(`Negotiate YII==, Bearer a='b`, "", "", "", "", int64(2))
 	f.Add("Bearer a=\"\\", "\x00", "\\", `"`, "=,'", int64(3))
+	for _, raw := range []string{ // D3
+		`bearer Resource_Metadata = "http://127.0.0.1:1/odd/prm"`, `Bearer error_description="a, \"b\"", resource_metadata=http://127.0.0.1:1/odd/prm`,
+		`Bearer resource_metadata='http://127.0.0.1:1/odd/prm'`, `Bearer`, `Bearer ,,,`, `Basic realm="x", Bearer scope="a b"`, `Bearer error="invalid_token" error_description="no comma"`,
+	} {
+		f.Add(raw, "", "", "", "", int64(4))
+	}
 	f.Fuzz(func(t *testing.T, raw, metadata, scope, code, description string, seed int64) {
 		readChallenge(t, raw, raw)
 		want := challenge{resourceMetadata: metadata, scope: scope, errorCode: code, description: description}

@@ -16,6 +16,8 @@ import (
 type Config struct {
 	ServerURL string // MCP endpoint; its origin is the only one that is ever sent a token
 	AllowHTTP bool   // plain http is allowed beyond loopback, for the authorization server too
+	// AllowPrivate lets a server that is on no private address send the sign-in to such ones.
+	AllowPrivate bool
 
 	Scopes       []string // requested instead of what the server suggests
 	Resource     string   // RFC 8707 resource, instead of what the server says
@@ -68,8 +70,8 @@ type Config struct {
 	// Sealing says whether that FileStorage seals what it keeps.
 	Sealing Sealing
 
-	// Base carries requests to the MCP server and to the authorization server alike. Default
-	// http.DefaultTransport.
+	// Base carries requests to the MCP server and to the authorization server alike. One of your own
+	// should connect by DialContext. Default: one like http.DefaultTransport that does.
 	Base http.RoundTripper
 	// Open shows the user a page. Default: OpenBrowser. The URL goes to Tell in any case.
 	Open func(url string) error
@@ -167,7 +169,7 @@ func (c *Config) check() error {
 		c.ClientName = defaultClientName
 	}
 	if c.Base == nil {
-		c.Base = http.DefaultTransport
+		c.Base = defaultBase()
 	}
 	if c.Open == nil {
 		c.Open = OpenBrowser
@@ -223,7 +225,7 @@ func isLoopbackHost(host string) bool {
 
 // checkURL returns an endpoint that a server named, if it may be used: https, or http on loopback
 // (spec 4.90, 4.91), and nothing on this machine or its network unless the MCP server is there
-// too (spec 4.92).
+// too (spec 4.92). What a name stands for turns out when it is connected to: see DialContext.
 func (t *Transport) checkURL(what, s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -233,8 +235,8 @@ func (t *Transport) checkURL(what, s string) (*url.URL, error) {
 		return nil, untrusted("the server's %s has the scheme %q, only https is allowed", what, u.Scheme)
 	case u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !t.cfg.AllowHTTP:
 		return nil, untrusted("the server's %s on %s uses plain http, only https is allowed", what, u.Host)
-	case isInternalHost(u.Hostname()) && !isInternalHost(t.server.Hostname()):
-		return nil, untrusted("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)
+	case isInternalHost(u.Hostname()) && !t.place.isKnownInternal():
+		return nil, private("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)
 	}
 	u.User, u.Fragment = nil, ""
 	return u, nil
@@ -246,9 +248,5 @@ func isInternalHost(host string) bool {
 		return true
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err != nil {
-		return false
-	}
-	addr = addr.Unmap()
-	return addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() || addr.IsMulticast()
+	return err == nil && isInternal(addr)
 }

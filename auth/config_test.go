@@ -1,6 +1,9 @@
 package auth
 
 import (
+	"context"
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -243,5 +246,67 @@ func TestD9_UserAndFragmentAreDropped(t *testing.T) {
 	u, err := transport.checkURL("endpoint", "https://me:pass@as.example/a%2Fb?c=%20&d=^#x")
 	if err != nil || u.String() != "https://as.example/a%2Fb?c=%20&d=^" {
 		t.Errorf("%v, %v", u, err)
+	}
+}
+
+// Where the server was connected to last counts, and then its name is not asked about any more.
+func TestD9_PlaceOfTheServer(t *testing.T) {
+	t.Parallel()
+	nobody := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		t.Error("the name was asked about")
+		return nil, net.ErrClosed
+	}}
+	p := &place{host: "mcp.example"}
+	for _, step := range []struct {
+		address  string
+		internal bool
+	}{
+		{"203.0.113.7:443", false},
+		{"10.0.0.1:443", true},
+		{"[::ffff:127.0.0.1]:443", true},
+		{"[2001:db8::1]:443", false},
+		{"[64:ff9b::a9fe:a9fe]:443", true}, // 169.254.169.254 in a network of IPv6 alone
+		{"[64:ff9b::cb00:7107]:443", false},
+		{"[fe80::1%eth0]:443", true},
+		{"[fd00::1]:443", true},
+		{"100.64.0.1:443", true},
+		{"0.0.0.0:443", true},
+		{"255.255.255.255:443", true},
+		{"[::]:443", true},
+	} {
+		to, err := netip.ParseAddrPort(step.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.saw(net.TCPAddrFromAddrPort(to))
+		if got := p.isInternal(t.Context(), nobody); got != step.internal || p.isKnownInternal() != got {
+			t.Errorf("a server at %s: internal %v", step.address, got)
+		}
+	}
+}
+
+// Only a connection to something else than what the URL names is one to a proxy.
+func TestD9_ProxyOrNot(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		url, address string
+		proxy        bool
+	}{
+		{"https://as.example/x", "as.example:443", false},
+		{"http://as.example/x", "as.example:80", false},
+		{"https://AS.example:8443", "AS.example:8443", false},
+		{"https://[fd00::1]/", "[fd00::1]:443", false},
+		{"https://as.example/x", "proxy.example:3128", true},
+		{"https://as.example/x", "10.0.0.1:3128", true},
+		{"https://bücher.example/x", "xn--bcher-kva.example:443", false},
+	} {
+		u, err := url.Parse(test.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := errand{nil, u.Hostname(), addressOf(u), false}
+		if got := e.isProxy(test.address); got != test.proxy {
+			t.Errorf("%s for %s: proxy %v", test.address, test.url, got)
+		}
 	}
 }

@@ -85,7 +85,10 @@ func (e *TokenError) Error() string {
 }
 
 // A MetadataError means that what a server says of itself can't be trusted or used.
-type MetadataError struct{ Reason string }
+type MetadataError struct {
+	Reason  string
+	Private bool // it is a private address, which Config.AllowPrivate lets pass
+}
 
 func (e *MetadataError) Error() string { return e.Reason }
 
@@ -96,7 +99,14 @@ func untrusted(format string, args ...any) *MetadataError {
 			args[i] = clip(text, longestText)
 		}
 	}
-	return &MetadataError{fmt.Sprintf(format, args...)}
+	return &MetadataError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// private returns a MetadataError for a private address.
+func private(format string, args ...any) *MetadataError {
+	err := untrusted(format, args...)
+	err.Private = true
+	return err
 }
 
 func words(code, description string) string {

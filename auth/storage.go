@@ -137,8 +137,13 @@ func (s *FileStorage) path() string {
 }
 
 // Load reads the record. One that is sealed and can't be opened is a SealedError, unless nothing is
-// to be sealed any more: then it is as good as none.
+// to be sealed any more: then it is as good as none. Load also takes from others what they may do with the
+// file and the folder, and has that logged. Where that can't be done it returns an error: such a login may
+// have been put there by somebody else.
 func (s *FileStorage) Load() (*Record, error) {
+	if err := s.makePrivate(); err != nil {
+		return nil, err
+	}
 	r, err := loadRecord(s.path(), s.Log)
 	if err != nil || r == nil || !r.Sealed {
 		return r, err
@@ -183,6 +188,11 @@ func readRecord(path string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the login: %w", err)
 	}
+	return parseRecord(path, text)
+}
+
+// parseRecord returns the login that the file of this name holds.
+func parseRecord(path string, text []byte) (*Record, error) {
 	if r := sealedRecord(text); r != nil {
 		return r, nil
 	}
@@ -260,23 +270,6 @@ func (s *FileStorage) page() string {
 		return ""
 	}
 	return string(text)
-}
-
-// makeDir makes the folder, or makes an existing one private.
-func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making a folder for logins: %w", err)
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return fmt.Errorf("looking at the folder for logins: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return fmt.Errorf("making the folder for logins private: %w", err)
-		}
-	}
-	return nil
 }
 
 // removeLeftovers removes what a process left that was killed while it wrote. Only the holder of the

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -419,11 +420,17 @@ var htmlTag = sync.OnceValue(func() *regexp.Regexp {
 
 // clip shortens a server's text to one line of at most n bytes.
 func clip(text string, n int) string {
-	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(c rune) bool { return c <= ' ' || c == 0x7f }), " ")
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(c rune) bool { return c == ' ' || isControl(c) }), " ")
 	if len(text) > n {
 		text = strings.ToValidUTF8(text[:n-len("…")], "") + "…"
 	}
 	return text
+}
+
+// isControl tells whether a character controls the terminal that it is shown on, or puts what follows it
+// in another order.
+func isControl(c rune) bool {
+	return unicode.IsControl(c) || '\u202a' <= c && c <= '\u202e' || '\u2066' <= c && c <= '\u2069'
 }
 
 // stripURL returns the error of a request without its URL, which may hold a code or a state.

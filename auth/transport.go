@@ -29,6 +29,7 @@ import (
 type Transport struct {
 	cfg    Config
 	server *url.URL
+	place  *place       // of the server
 	client *http.Client // for everything but requests to the server itself; follows no redirect
 
 	ctx        context.Context // of attempts; ends with Close
@@ -80,8 +81,10 @@ func New(cfg Config) (*Transport, error) {
 		return nil, errors.New("the server's URL is not a URL")
 	}
 	t := &Transport{cfg: cfg, server: server, stepped: make(map[string]time.Time)}
+	t.place = &place{host: server.Hostname(), allowed: cfg.AllowPrivate}
+	t.cfg.Base = &placed{cfg.Base, t.place, server, cfg.TokenEndpoint}
 	t.client = &http.Client{
-		Transport:     cfg.Base,
+		Transport:     t.cfg.Base,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())

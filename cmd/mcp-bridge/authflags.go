@@ -37,6 +37,7 @@ type authOptions struct {
 	deviceCode        bool
 	clientCredentials bool
 	requirePKCE       bool
+	allowPrivate      bool
 	useIDToken        bool
 	tokenEndpoint     string
 	successURL        string
@@ -79,6 +80,7 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 	fs.Func("token-endpoint", "get the client's token here, look no further", a.setTokenEndpoint)
 	fs.BoolVar(&a.useIDToken, "use-id-token", false, "send the ID token, not the access token")
 	fs.BoolVar(&a.requirePKCE, "require-pkce-metadata", false, "refuse servers that do not say that they know PKCE")
+	fs.BoolVar(&a.allowPrivate, "allow-private", false, "let a server out there send the sign-in to private addresses")
 }
 
 // completeAuthFlags does for these flags what completeFlags does for the others.
@@ -109,7 +111,7 @@ func (a *authOptions) settles(name string) bool {
 
 // check looks at what no flag can know by itself. It comes after the environment.
 func (a *authOptions) check(fs *pflag.FlagSet) error {
-	a.secretOnLine = fs.Changed("client-secret")
+	a.secretOnLine = a.secretOnLine || fs.Changed("client-secret")
 	a.asMcpRemote()
 	switch {
 	case a.clientCredentials && a.deviceCode:

@@ -285,7 +285,7 @@ func plainText(err error) string {
 
 // shortened returns text on one line that is not too long.
 func shortened(text string) string {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	text = strings.Join(strings.Fields(oneLine(strings.ToValidUTF8(text, "?"))), " ")
 	if runes := []rune(text); len(runes) > 200 {
 		return string(runes[:199]) + "…"
 	}

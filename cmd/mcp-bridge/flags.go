@@ -50,6 +50,7 @@ type options struct {
 	tlsKeyFile      string
 	clientCert      *tls.Certificate // or nil
 	version         bool
+	onLine          lineSecrets
 	auth            authOptions
 	policy          policyOptions
 
@@ -74,6 +75,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	}
 	fs.SortFlags = false
 	fs.Func("header", "send this header with every request", func(s string) error {
+		o.onLine.note(s)
 		return addHeader(o.header, s)
 	})
 	fs.Func("header-file", "read headers from this file", func(s string) error {

@@ -24,6 +24,7 @@ const (
 
 func main() {
 	ignoreSIGPIPE()
+	dumpNoCore()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on, the second one has its usual effect: it ends the program at once.
 	context.AfterFunc(ctx, stop)

@@ -100,6 +100,7 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 // connection returns how to reach the server that o names, with its tools as the flags have it, and with
 // sign-in. Done is to be called when that is over.
 func (o *options) connection(log *slog.Logger) (cfg bridge.Config, done func(), err error) {
+	o.onLine.warn(log)
 	cfg = o.bridgeConfig(newHTTPClient(o, log), log)
 	if cfg.Policy, err = o.toolPolicy(log); err != nil {
 		return cfg, nil, err

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
@@ -89,11 +90,17 @@ func explain(err error) string {
 // oneLine returns s without control characters, which could feign another line.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if isControl(r) {
 			return ' '
 		}
 		return r
 	}, s)
+}
+
+// isControl tells whether a character controls the terminal that it is shown on, or puts what follows it
+// in another order.
+func isControl(c rune) bool {
+	return unicode.IsControl(c) || '\u202a' <= c && c <= '\u202e' || '\u2066' <= c && c <= '\u2069'
 }
 
 // tell says what a person has to know now, whatever --log-level is.
