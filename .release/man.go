@@ -79,7 +79,9 @@ func section(out io.Writer, lines []string) error {
 		term, meaning := line, ""
 		if len(line) > column {
 			term, meaning = line[:column], line[column:]
-			if !strings.HasSuffix(term, " ") || strings.HasPrefix(meaning, " ") {
+			if !strings.HasSuffix(term, " ") && !gap.MatchString(strings.TrimSpace(line)) {
+				term, meaning = line, "" // a long one; what it means stands below
+			} else if !strings.HasSuffix(term, " ") || strings.HasPrefix(meaning, " ") {
 				return fmt.Errorf("not in two columns: %s", line)
 			}
 		}

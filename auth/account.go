@@ -60,7 +60,7 @@ func (t *Transport) revoke(ctx context.Context, rec *Record) error {
 	if !client.Registered && t.cfg.ClientID == client.ID {
 		client.Secret = t.cfg.ClientSecret
 	}
-	g := &grant{t, &client, rec.Issuer, rec.TokenURL}
+	g := t.grantAgain(rec, &client)
 	var err error
 	if rec.Token.Refresh != "" {
 		err = g.revoke(ctx, rec.RevokeURL, rec.Token.Refresh, "refresh_token")

@@ -46,6 +46,18 @@ func ParseKey(text []byte) (crypto.Signer, error) {
 	return nil, errors.New("there is no private key in the PEM block")
 }
 
+// clientAssertion returns the JWT that authenticates the client: one that its platform has made for it, or
+// one that is signed with its own key.
+func (t *Transport) clientAssertion(clientID, audience string) (string, error) {
+	switch {
+	case t.cfg.ClientAssertion != nil && !t.cfg.isWorkload():
+		return t.cfg.ClientAssertion()
+	case t.cfg.ClientKey != nil:
+		return assertion(t.cfg.ClientKey, clientID, audience)
+	}
+	return "", errors.New("the client authenticates with a key, and none is given")
+}
+
 // assertion proves that the client is ours (RFC 7523 3). The audience is the issuer.
 func assertion(key crypto.Signer, clientID, audience string) (string, error) {
 	var method jwt.SigningMethod = jwt.SigningMethodRS256

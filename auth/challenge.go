@@ -5,30 +5,71 @@ import (
 	"strings"
 )
 
-// A challenge is what a protected resource says in a WWW-Authenticate header: the Bearer
-// challenge's parameters, in lower case, "" for those that are missing (RFC 9110 11.6.1, RFC 6750
-// 3, RFC 9728 5.1).
+// A challenge is what a protected resource says in a WWW-Authenticate header to Bearer, or to DPoP: the
+// parameters, in lower case, "" for those that are missing (RFC 9110 11.6.1, RFC 6750 3, RFC 9728
+// 5.1, RFC 9449 7.1).
 type challenge struct {
 	resourceMetadata string
 	scope            string
 	errorCode        string
 	description      string
+
+	dpop       dpopOffer
+	algorithms string // that proofs may be signed with, with spaces between
 }
 
-// bearerChallenge returns the Bearer challenge of a response. A header may come several times,
-// and hold several challenges; ok is false when none of them is Bearer (spec 4.03).
-func bearerChallenge(h http.Header) (c challenge, ok bool) {
+// A dpopOffer is what a resource says of tokens that are bound to a key.
+type dpopOffer int
+
+const (
+	dpopUnknown dpopOffer = iota
+	dpopToo               // it takes them beside others
+	dpopOnly
+)
+
+// tokenChallenge returns the challenge of a response that is about tokens: the one to Bearer, or the one to
+// DPoP for who has sent a token that is bound to a key, or where there is no other. A header may come
+// several times, and hold several challenges; ok is false when none is of these (spec 4.03).
+func tokenChallenge(h http.Header, bound bool) (c challenge, ok bool) {
+	if len(h.Values("WWW-Authenticate")) == 0 {
+		return c, false // as nearly always
+	}
+	bearer, isBearer := challengeTo("bearer", h)
+	dpop, isDPoP := challengeTo("dpop", h)
+	switch {
+	case !isDPoP:
+		return bearer, isBearer
+	case !isBearer:
+		dpop.dpop = dpopOnly
+		return dpop, true
+	case bound:
+		c, c.dpop = dpop, dpopToo
+		if c.resourceMetadata == "" {
+			c.resourceMetadata = bearer.resourceMetadata
+		}
+		return c, true
+	}
+	c, c.dpop, c.algorithms = bearer, dpopToo, dpop.algorithms
+	if c.resourceMetadata == "" {
+		c.resourceMetadata = dpop.resourceMetadata
+	}
+	return c, true
+}
+
+// challengeTo returns the challenge to a scheme.
+func challengeTo(scheme string, h http.Header) (c challenge, ok bool) {
 	for _, line := range h.Values("WWW-Authenticate") {
 		for _, one := range parseChallenges(line) {
-			if one.scheme != "bearer" {
+			if one.scheme != scheme {
 				continue
 			}
-			// Of several Bearer challenges the one that says where to go counts.
+			// Of several the one that says where to go counts.
 			if found := (challenge{
 				resourceMetadata: one.params["resource_metadata"],
 				scope:            one.params["scope"],
 				errorCode:        one.params["error"],
 				description:      one.params["error_description"],
+				algorithms:       one.params["algs"],
 			}); !ok || c.resourceMetadata == "" && found.resourceMetadata != "" {
 				c, ok = found, true
 			}

@@ -10,7 +10,7 @@ import (
 
 const prmURL = "https://mcp.example/.well-known/oauth-protected-resource/mcp"
 
-func TestBearerChallenge(t *testing.T) {
+func TestTokenChallenge(t *testing.T) {
 	t.Parallel()
 	where := challenge{resourceMetadata: prmURL}
 	for _, test := range []struct {
@@ -60,7 +60,9 @@ func TestBearerChallenge(t *testing.T) {
 		{name: "before another", lines: []string{`Bearer resource_metadata="` + prmURL + `", Digest realm="x", qop="auth,auth-int", scope="no", nonce=y`}, want: where},
 		{name: "after a token68", lines: []string{`Negotiate YIIGAb+c/d==, Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "after a scheme alone", lines: []string{`Negotiate, Bearer resource_metadata="` + prmURL + `"`}, want: where},
-		{name: "beside DPoP", lines: []string{`DPoP algs="ES256", resource_metadata="https://evil.example/", Bearer resource_metadata="` + prmURL + `"`}, want: where},
+		{name: "beside DPoP", lines: []string{`DPoP algs="ES256", resource_metadata="https://evil.example/", Bearer resource_metadata="` + prmURL + `"`}, want: challenge{resourceMetadata: prmURL, dpop: dpopToo, algorithms: "ES256"}},
+		{name: "DPoP alone", lines: []string{`DPoP algs="ES256 RS256", resource_metadata="` + prmURL + `"`}, want: challenge{resourceMetadata: prmURL, dpop: dpopOnly, algorithms: "ES256 RS256"}},
+		{name: "DPoP says where", lines: []string{`Bearer scope="a"`, `DPoP error="x", resource_metadata="` + prmURL + `"`}, want: challenge{resourceMetadata: prmURL, scope: "a", dpop: dpopToo}},
 		{name: "on a line of its own", lines: []string{`Basic realm="x"`, `Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "two of them", lines: []string{`Bearer realm="x"`, `Bearer resource_metadata="` + prmURL + `"`}, want: where},
 		{name: "two of them that say where", lines: []string{`Bearer resource_metadata="` + prmURL + `", Bearer resource_metadata="https://other.example/"`}, want: where},
@@ -75,15 +77,36 @@ func TestBearerChallenge(t *testing.T) {
 	}
 }
 
+// Who has sent a bound token is told so by the challenge to DPoP.
+func TestTokenChallengeForBoundTokens(t *testing.T) {
+	t.Parallel()
+	h := http.Header{"Www-Authenticate": {`Bearer error="invalid_token", resource_metadata="` + prmURL + `"`, `DPoP error="use_dpop_nonce", scope="b"`}}
+	for bound, want := range map[bool]challenge{
+		true:  {resourceMetadata: prmURL, errorCode: "use_dpop_nonce", scope: "b", dpop: dpopToo},
+		false: {resourceMetadata: prmURL, errorCode: "invalid_token", dpop: dpopToo},
+	} {
+		if got, ok := tokenChallenge(h, bound); !ok || got != want {
+			t.Errorf("bound %v: %+v, want %+v", bound, got, want)
+		}
+	}
+}
+
 // Whatever comes, the parser ends without panic, and a well-formed challenge with random parameters
 // among other challenges is read as it was written.
 func FuzzChallenge(f *testing.F) {
 	f.Add(`Bearer resource_metadata="x"`, prmURL, "a b", "invalid_token", `a, "b" \`, int64(1))
+	f.Add(`Bearer, DPoP algs="ES256", error=use_dpop_nonce`, prmURL, "a", "", "", int64(4))
 	f.Add(`Negotiate YII==, Bearer a='b`, "", "", "", "", int64(2))
 	f.Add("Bearer a=\"\\", "\x00", "\\", `"`, "=,'", int64(3))
+	for _, raw := range []string{ // D3
+		`bearer Resource_Metadata = "http://127.0.0.1:1/odd/prm"`, `Bearer error_description="a, \"b\"", resource_metadata=http://127.0.0.1:1/odd/prm`,
+		`Bearer resource_metadata='http://127.0.0.1:1/odd/prm'`, `Bearer`, `Bearer ,,,`, `Basic realm="x", Bearer scope="a b"`, `Bearer error="invalid_token" error_description="no comma"`,
+	} {
+		f.Add(raw, "", "", "", "", int64(4))
+	}
 	f.Fuzz(func(t *testing.T, raw, metadata, scope, code, description string, seed int64) {
 		readChallenge(t, raw, raw)
-		want := challenge{metadata, scope, code, description}
+		want := challenge{resourceMetadata: metadata, scope: scope, errorCode: code, description: description}
 		header := writeChallenge(rand.New(rand.NewSource(seed)), want)
 		if got, ok := readChallenge(t, header); !ok || got != want {
 			t.Errorf("%q:\ngot  %+v, %v\nwant %+v", header, got, ok, want)
@@ -91,7 +114,7 @@ func FuzzChallenge(f *testing.F) {
 	})
 }
 
-// readChallenge is bearerChallenge. A panic there would be the end of the program.
+// readChallenge is tokenChallenge. A panic there would be the end of the program.
 func readChallenge(t *testing.T, lines ...string) (challenge, bool) {
 	t.Helper()
 	defer func() {
@@ -99,7 +122,7 @@ func readChallenge(t *testing.T, lines ...string) (challenge, bool) {
 			t.Errorf("%q: panic: %v", lines, trouble)
 		}
 	}()
-	return bearerChallenge(http.Header{"Www-Authenticate": lines})
+	return tokenChallenge(http.Header{"Www-Authenticate": lines}, false)
 }
 
 // writeChallenge writes a Bearer challenge in one of the ways that RFC 9110 allows.

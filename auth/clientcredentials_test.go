@@ -280,7 +280,7 @@ func TestTokenEndpointIsChecked(t *testing.T) {
 		}
 	}
 	_, err := auth.New(auth.Config{ServerURL: "https://mcp.example/mcp", TokenEndpoint: "https://as.example/token"})
-	wantError(t, err, "client credentials only")
+	wantError(t, err, "client credentials and assertions only")
 }
 
 // Without an ID, a secret or a key there is nothing to show.

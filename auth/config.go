@@ -16,6 +16,8 @@ import (
 type Config struct {
 	ServerURL string // MCP endpoint; its origin is the only one that is ever sent a token
 	AllowHTTP bool   // plain http is allowed beyond loopback, for the authorization server too
+	// AllowPrivate lets a server that is on no private address send the sign-in to such ones.
+	AllowPrivate bool
 
 	Scopes       []string // requested instead of what the server suggests
 	Resource     string   // RFC 8707 resource, instead of what the server says
@@ -30,14 +32,24 @@ type Config struct {
 
 	// ClientCredentials asks for a token for the client itself, without a user (RFC 6749 4.4).
 	ClientCredentials bool
-	// TokenEndpoint is where ClientCredentials gets its token, for servers that do not say it:
-	// nothing is discovered then.
+	// TokenEndpoint is where ClientCredentials, or a ClientAssertion by itself, gets its token, for
+	// servers that do not say it: nothing is discovered then.
 	TokenEndpoint string
+	// ClientAssertion returns a JWT by which the platform that the client runs on vouches for it. It is
+	// called for each use. Such a JWT is all that a token is asked for with (RFC 7523 2.1, workload
+	// identity); but with ClientCredentials or IdentityProvider it authenticates the client, in place of a
+	// secret (RFC 7523 2.2).
+	ClientAssertion func() (string, error)
+	// IdentityProvider vouches for the user, who is not asked (enterprise-managed authorization).
+	IdentityProvider *IdentityProvider
 	// DeviceCode signs in with a code to be entered on another device (RFC 8628).
 	DeviceCode bool
 	// UseIDToken sends the ID token (OpenID Connect Core 1.0 2) in place of the access token, for
 	// servers that know users by that one.
 	UseIDToken bool
+
+	// DPoP says whether tokens are bound to a key. Default: where the server asks for it.
+	DPoP DPoPMode
 
 	// AuthorizeParams are added to the authorization request.
 	AuthorizeParams url.Values
@@ -58,8 +70,8 @@ type Config struct {
 	// Sealing says whether that FileStorage seals what it keeps.
 	Sealing Sealing
 
-	// Base carries requests to the MCP server and to the authorization server alike. Default
-	// http.DefaultTransport.
+	// Base carries requests to the MCP server and to the authorization server alike. One of your own
+	// should connect by DialContext. Default: one like http.DefaultTransport that does.
 	Base http.RoundTripper
 	// Open shows the user a page. Default: OpenBrowser. The URL goes to Tell in any case.
 	Open func(url string) error
@@ -128,8 +140,8 @@ func (c *Config) check() error {
 			return fmt.Errorf("the authorization parameter %s can't be set", name)
 		}
 	}
-	if c.ClientCredentials && (c.ClientID == "" || c.ClientSecret == "" && c.ClientKey == nil) {
-		return errors.New("client credentials need a client ID, and a secret or a key")
+	if err := c.checkWithoutUser(); err != nil {
+		return err
 	}
 	if c.SuccessURL != "" {
 		if err := c.checkSuccessURL(); err != nil {
@@ -139,16 +151,16 @@ func (c *Config) check() error {
 	if c.TokenEndpoint != "" {
 		u, err := url.Parse(c.TokenEndpoint)
 		switch {
-		case !c.ClientCredentials:
-			return errors.New("a token endpoint can be given for client credentials only")
+		case !c.ClientCredentials && !c.isWorkload():
+			return errors.New("a token endpoint can be given for client credentials and assertions only")
 		case err != nil || u.Host == "" || u.Fragment != "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http":
 			return errors.New("the token endpoint is no https URL, without user and fragment")
 		case u.Scheme == "http" && !c.AllowHTTP && !isLoopbackHost(u.Hostname()):
 			return fmt.Errorf("the token endpoint on %s uses plain http, only https is allowed", u.Host)
 		}
 	}
-	if c.ClientCredentials && c.UseIDToken {
-		return errors.New("client credentials bring no ID token")
+	if c.UseIDToken && (!c.asksUser() || c.DPoP == DPoPAlways) {
+		return errors.New("an ID token is for a user who signs in, and is bound to no key")
 	}
 	if c.SignInTimeout <= 0 {
 		c.SignInTimeout = defaultSignInTimeout
@@ -157,7 +169,7 @@ func (c *Config) check() error {
 		c.ClientName = defaultClientName
 	}
 	if c.Base == nil {
-		c.Base = http.DefaultTransport
+		c.Base = defaultBase()
 	}
 	if c.Open == nil {
 		c.Open = OpenBrowser
@@ -213,7 +225,7 @@ func isLoopbackHost(host string) bool {
 
 // checkURL returns an endpoint that a server named, if it may be used: https, or http on loopback
 // (spec 4.90, 4.91), and nothing on this machine or its network unless the MCP server is there
-// too (spec 4.92).
+// too (spec 4.92). What a name stands for turns out when it is connected to: see DialContext.
 func (t *Transport) checkURL(what, s string) (*url.URL, error) {
 	u, err := url.Parse(s)
 	switch {
@@ -223,8 +235,8 @@ func (t *Transport) checkURL(what, s string) (*url.URL, error) {
 		return nil, untrusted("the server's %s has the scheme %q, only https is allowed", what, u.Scheme)
 	case u.Scheme == "http" && !isLoopbackHost(u.Hostname()) && !t.cfg.AllowHTTP:
 		return nil, untrusted("the server's %s on %s uses plain http, only https is allowed", what, u.Host)
-	case isInternalHost(u.Hostname()) && !isInternalHost(t.server.Hostname()):
-		return nil, untrusted("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)
+	case isInternalHost(u.Hostname()) && !t.place.isKnownInternal():
+		return nil, private("the server's %s is on %s, a private address, while the server itself is not", what, u.Host)
 	}
 	u.User, u.Fragment = nil, ""
 	return u, nil
@@ -236,9 +248,5 @@ func isInternalHost(host string) bool {
 		return true
 	}
 	addr, err := netip.ParseAddr(strings.Trim(host, "[]"))
-	if err != nil {
-		return false
-	}
-	addr = addr.Unmap()
-	return addr.IsPrivate() || addr.IsLinkLocalUnicast() || addr.IsUnspecified() || addr.IsMulticast()
+	return err == nil && isInternal(addr)
 }

@@ -1,6 +1,9 @@
 package auth
 
 import (
+	"context"
+	"net"
+	"net/netip"
 	"net/url"
 	"strings"
 	"testing"
@@ -56,6 +59,34 @@ func TestConfigIsChecked(t *testing.T) {
 		{name: "client credentials", change: func(c *Config) { c.ClientCredentials, c.ClientID, c.ClientSecret = true, "a", "b" }},
 		{name: "client credentials without ID", change: func(c *Config) { c.ClientCredentials, c.ClientSecret = true, "b" }, want: "client ID"},
 		{name: "client credentials without secret", change: func(c *Config) { c.ClientCredentials, c.ClientID = true, "a" }, want: "secret"},
+		{name: "client credentials with an assertion", change: func(c *Config) { c.ClientCredentials, c.ClientID, c.ClientAssertion = true, "a", nothing }},
+		{name: "an assertion alone", change: func(c *Config) { c.ClientAssertion = nothing }},
+		{name: "an assertion with a device code", change: func(c *Config) { c.ClientAssertion, c.DeviceCode = nothing, true }, want: "device code"},
+		{name: "client credentials with a device code", change: func(c *Config) {
+			c.ClientCredentials, c.ClientID, c.ClientSecret, c.DeviceCode = true, "a", "b", true
+		}, want: "device code"},
+
+		{name: "an ID token of a workload", change: func(c *Config) { c.ClientAssertion, c.UseIDToken = nothing, true }, want: "ID token"},
+		{name: "an ID token that is bound to a key", change: func(c *Config) { c.UseIDToken, c.DPoP = true, DPoPAlways }, want: "ID token"},
+		{name: "a workload's token endpoint", change: func(c *Config) { c.ClientAssertion, c.TokenEndpoint = nothing, "https://as.example/token" }},
+
+		{name: "an identity provider", change: withIDP("https://idp.example/token", func(*Config) {})},
+		{name: "an identity provider on loopback", change: withIDP("http://127.0.0.1:1/token", func(*Config) {})},
+		{name: "an identity provider on a private address", change: withIDP("https://10.0.0.1/token", func(*Config) {})},
+		{name: "an identity provider over http", change: withIDP("http://idp.example/token", func(*Config) {}), want: "token endpoint"},
+		{name: "an identity provider over http, allowed", change: withIDP("http://idp.example/token", func(c *Config) { c.AllowHTTP = true })},
+		{name: "an identity provider at no URL", change: withIDP("idp.example", func(*Config) {}), want: "token endpoint"},
+		{name: "an identity provider that would be sent a password", change: withIDP("https://me:secret@idp.example/token", func(*Config) {}), want: "token endpoint"},
+		{name: "an identity provider and an unknown client", change: withIDP("https://idp.example/token", func(c *Config) { c.ClientID = "" }), want: "client ID"},
+		{name: "an identity provider and a client document", change: withIDP("https://idp.example/token", func(c *Config) {
+			c.ClientID, c.ClientMetadataURL = "", "https://app.example/client.json"
+		})},
+		{name: "an identity provider that does not know the client", change: withIDP("https://idp.example/token", func(c *Config) { c.IdentityProvider.ClientID = "" }), want: "ID there"},
+		{name: "an identity provider without ID token", change: withIDP("https://idp.example/token", func(c *Config) { c.IdentityProvider.IDToken = nil }), want: "ID token"},
+		{name: "an identity provider and client credentials", change: withIDP("https://idp.example/token", func(c *Config) {
+			c.ClientCredentials, c.ClientSecret = true, "b"
+		}), want: "client credentials"},
+		{name: "an identity provider and a device code", change: withIDP("https://idp.example/token", func(c *Config) { c.DeviceCode = true }), want: "device code"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -71,6 +102,16 @@ func TestConfigIsChecked(t *testing.T) {
 				t.Errorf("error %q lacks %q", err, test.want)
 			}
 		})
+	}
+}
+
+func nothing() (string, error) { return "", nil }
+
+// withIDP returns a change that adds an identity provider, and then another change.
+func withIDP(tokenURL string, change func(*Config)) func(*Config) {
+	return func(c *Config) {
+		c.ClientID, c.IdentityProvider = "a", &IdentityProvider{TokenURL: tokenURL, ClientID: "b", IDToken: nothing}
+		change(c)
 	}
 }
 
@@ -205,5 +246,67 @@ func TestD9_UserAndFragmentAreDropped(t *testing.T) {
 	u, err := transport.checkURL("endpoint", "https://me:pass@as.example/a%2Fb?c=%20&d=^#x")
 	if err != nil || u.String() != "https://as.example/a%2Fb?c=%20&d=^" {
 		t.Errorf("%v, %v", u, err)
+	}
+}
+
+// Where the server was connected to last counts, and then its name is not asked about any more.
+func TestD9_PlaceOfTheServer(t *testing.T) {
+	t.Parallel()
+	nobody := &net.Resolver{PreferGo: true, Dial: func(context.Context, string, string) (net.Conn, error) {
+		t.Error("the name was asked about")
+		return nil, net.ErrClosed
+	}}
+	p := &place{host: "mcp.example"}
+	for _, step := range []struct {
+		address  string
+		internal bool
+	}{
+		{"203.0.113.7:443", false},
+		{"10.0.0.1:443", true},
+		{"[::ffff:127.0.0.1]:443", true},
+		{"[2001:db8::1]:443", false},
+		{"[64:ff9b::a9fe:a9fe]:443", true}, // 169.254.169.254 in a network of IPv6 alone
+		{"[64:ff9b::cb00:7107]:443", false},
+		{"[fe80::1%eth0]:443", true},
+		{"[fd00::1]:443", true},
+		{"100.64.0.1:443", true},
+		{"0.0.0.0:443", true},
+		{"255.255.255.255:443", true},
+		{"[::]:443", true},
+	} {
+		to, err := netip.ParseAddrPort(step.address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.saw(net.TCPAddrFromAddrPort(to))
+		if got := p.isInternal(t.Context(), nobody); got != step.internal || p.isKnownInternal() != got {
+			t.Errorf("a server at %s: internal %v", step.address, got)
+		}
+	}
+}
+
+// Only a connection to something else than what the URL names is one to a proxy.
+func TestD9_ProxyOrNot(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		url, address string
+		proxy        bool
+	}{
+		{"https://as.example/x", "as.example:443", false},
+		{"http://as.example/x", "as.example:80", false},
+		{"https://AS.example:8443", "AS.example:8443", false},
+		{"https://[fd00::1]/", "[fd00::1]:443", false},
+		{"https://as.example/x", "proxy.example:3128", true},
+		{"https://as.example/x", "10.0.0.1:3128", true},
+		{"https://bücher.example/x", "xn--bcher-kva.example:443", false},
+	} {
+		u, err := url.Parse(test.url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := errand{nil, u.Hostname(), addressOf(u), false}
+		if got := e.isProxy(test.address); got != test.proxy {
+			t.Errorf("%s for %s: proxy %v", test.address, test.url, got)
+		}
 	}
 }

@@ -63,10 +63,12 @@ func (t *Transport) signInByDevice(ctx context.Context, rec *Record, c challenge
 
 // deviceToken gets a code, unless one is left, tells it, and looks until the user has entered it.
 func (t *Transport) deviceToken(ctx context.Context, left *pendingSignIn, client *Client, d *discovery, scopes []string) (*tokenReply, error) {
-	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	g, err := t.grantAt(d, client)
+	if err != nil {
+		return nil, err
+	}
 	p := left
 	if p == nil {
-		var err error
 		if p, err = t.deviceCode(ctx, g, d, scopes); err != nil {
 			return nil, err
 		}
@@ -86,6 +88,9 @@ func (t *Transport) deviceToken(ctx context.Context, left *pendingSignIn, client
 
 // deviceCode begins a sign-in with a new code (RFC 8628 3.1).
 func (t *Transport) deviceCode(ctx context.Context, g *grant, d *discovery, scopes []string) (*pendingSignIn, error) {
+	if _, err := t.checkURL("device authorization endpoint", d.server.DeviceEndpoint); err != nil {
+		return nil, err
+	}
 	form := url.Values{}
 	if len(scopes) > 0 {
 		form.Set("scope", strings.Join(scopes, " "))

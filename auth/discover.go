@@ -22,6 +22,8 @@ type resourceMetadata struct {
 	Resource             string   `json:"resource"`
 	AuthorizationServers []string `json:"authorization_servers"`
 	ScopesSupported      []string `json:"scopes_supported"`
+	DPoPAlgorithms       []string `json:"dpop_signing_alg_values_supported"`
+	DPoPRequired         bool     `json:"dpop_bound_access_tokens_required"`
 
 	at string // URL that it was found at
 }
@@ -40,6 +42,7 @@ type serverMetadata struct {
 	TokenAuthMethods      []string `json:"token_endpoint_auth_methods_supported"`
 	DocumentClients       bool     `json:"client_id_metadata_document_supported"`
 	IssInResponse         bool     `json:"authorization_response_iss_parameter_supported"`
+	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"` // RFC 9449 5.1
 
 	guessed bool   // there was no document: the 2025-03-26 way (spec 4.31)
 	at      string // URL that it was found at, "" if it was guessed
@@ -51,19 +54,26 @@ type discovery struct {
 	scopes   []string          // that the resource suggests
 	document *resourceMetadata // nil if the resource has none
 	server   serverMetadata
+	binding  binding // of a token to a key
 }
 
 // discover finds the authorization server, from the challenge or from well-known places, and
 // checks what it says.
 func (t *Transport) discover(ctx context.Context, c challenge) (*discovery, error) {
 	if t.cfg.TokenEndpoint != "" {
-		return t.configuredServer(), nil
+		d := t.configuredServer()
+		var err error
+		d.binding, err = t.decideBinding(d, c)
+		return d, err
 	}
 	d, err := t.discoverResource(ctx, c)
 	if err != nil {
 		return nil, err
 	}
 	if err := t.discoverServer(ctx, d); err != nil {
+		return nil, err
+	}
+	if d.binding, err = t.decideBinding(d, c); err != nil {
 		return nil, err
 	}
 	return d, t.checkServer(&d.server)
@@ -260,7 +270,7 @@ func (t *Transport) checkServer(m *serverMetadata) error {
 
 // checkPKCE refuses an authorization server that codes could be stolen at (RFC 7636).
 func (t *Transport) checkPKCE(m *serverMetadata) error {
-	if t.cfg.ClientCredentials || t.cfg.DeviceCode || slices.Contains(m.ChallengeMethods, "S256") || m.guessed {
+	if !t.cfg.asksUser() || t.cfg.DeviceCode || slices.Contains(m.ChallengeMethods, "S256") || m.guessed {
 		return nil
 	}
 	if len(m.ChallengeMethods) > 0 {

@@ -418,7 +418,7 @@ func TestD6_ProxyIsNamed(t *testing.T) {
 // D6, R8: what is quoted of a server is one short line.
 func TestD6_QuotedValuesAreShort(t *testing.T) {
 	t.Parallel()
-	long := "https://evil.example/\x1b[2J\n" + strings.Repeat("x", 50_000)
+	long := "https://evil.example/\x1b[2J\u009b2J\u202e\n" + strings.Repeat("x", 50_000)
 	for name, edit := range map[string]func(*authtest.Config){
 		"resource": func(c *authtest.Config) { c.ResourceMetadata = authtest.Edit{"resource": long} },
 		"issuer":   func(c *authtest.Config) { c.Metadata = authtest.Edit{"issuer": long} },
@@ -428,7 +428,7 @@ func TestD6_QuotedValuesAreShort(t *testing.T) {
 			f := setup(t, edit, nil)
 			err := f.call()
 			wantError(t, err, "https://evil.example/")
-			if text := err.Error(); len(text) > 1000 || strings.ContainsAny(text, "\x1b\n") {
+			if text := err.Error(); len(text) > 1000 || strings.ContainsAny(text, "\x1b\u009b\u202e\n") {
 				t.Errorf("the error has %d bytes, and begins with %.150q", len(text), text)
 			}
 		})

@@ -20,9 +20,14 @@
 // What a sign-in needs to end is kept while it waits (pending.go): if the process is killed, the next
 // one listens at the same address for the same answer.
 //
-// In place of the browser there is a code for another device (device.go, RFC 8628), and for a
-// machine its own credentials (RFC 6749 4.4, assertion.go for RFC 7523). Where the server wants to
-// know the user, the ID token goes in place of the access token (idtoken.go, OpenID Connect Core).
+// In place of the browser there is a code for another device (device.go, RFC 8628). Without a user
+// (withoutuser.go) a client shows its own credentials (RFC 6749 4.4, assertion.go for RFC 7523), or
+// what its platform or the user's identity provider says (RFC 7523, RFC 8693). Such a token is not
+// refreshed, but had anew in the same way. Where the server wants to know the user, the ID token goes in
+// place of the access token (idtoken.go, OpenID Connect Core).
+//
+// Where the server asks for it, a token is bound to a key, which is made for it and kept with it, and
+// each request comes with a proof of that key (dpop.go, RFC 9449).
 //
 // [Transport.Look] goes through the same steps, by the same functions, without acting: it is for those
 // who want to know why a sign-in fails.
@@ -44,5 +49,5 @@
 //
 // # What is never told
 //
-// No token, code, verifier or secret is in a log, an error, an event or a page.
+// No token, code, verifier, key or secret is in a log, an error, an event or a page.
 package auth

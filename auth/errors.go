@@ -18,6 +18,9 @@ var (
 	// that the configured client was used at.
 	ErrIssuerChanged = errors.New("the authorization server has changed")
 
+	// ErrNotVouched means that the identity provider does not vouch for the user.
+	ErrNotVouched = errors.New("the identity provider does not vouch for the user")
+
 	// ErrSignInRequired means that the user has to sign in, and that the request at hand may not
 	// lead to that.
 	ErrSignInRequired = errors.New("sign-in is required")
@@ -82,7 +85,10 @@ func (e *TokenError) Error() string {
 }
 
 // A MetadataError means that what a server says of itself can't be trusted or used.
-type MetadataError struct{ Reason string }
+type MetadataError struct {
+	Reason  string
+	Private bool // it is a private address, which Config.AllowPrivate lets pass
+}
 
 func (e *MetadataError) Error() string { return e.Reason }
 
@@ -93,7 +99,14 @@ func untrusted(format string, args ...any) *MetadataError {
 			args[i] = clip(text, longestText)
 		}
 	}
-	return &MetadataError{fmt.Sprintf(format, args...)}
+	return &MetadataError{Reason: fmt.Sprintf(format, args...)}
+}
+
+// private returns a MetadataError for a private address.
+func private(format string, args ...any) *MetadataError {
+	err := untrusted(format, args...)
+	err.Private = true
+	return err
 }
 
 func words(code, description string) string {

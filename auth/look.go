@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"crypto/rand"
-	"io"
 	"net/http"
 	"strings"
 	"time"
@@ -37,8 +36,8 @@ type Look struct {
 	transport http.RoundTripper
 }
 
-// A Challenge is what a WWW-Authenticate header says to Bearer (RFC 6750 3, RFC 9728 5.1), "" where
-// it says nothing.
+// A Challenge is what a WWW-Authenticate header says to Bearer, or to DPoP (RFC 6750 3, RFC 9728 5.1, RFC
+// 9449 7.1), "" where it says nothing.
 type Challenge struct {
 	Schemes            []string // all that there are, in lower case
 	ResourceMetadata   string
@@ -146,7 +145,11 @@ func (k *keptToken) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Header.Get("Authorization") != "" || !sameOrigin(req.URL, k.t.server) {
 		return k.t.cfg.Base.RoundTrip(req)
 	}
-	return k.t.send(req, func() (io.ReadCloser, error) { return req.Body, nil }, k.h)
+	body, err := replayable(req)
+	if err != nil {
+		return nil, err
+	}
+	return k.t.send(req, body, k.h)
 }
 
 // lookAtStore returns the record that is kept, an empty one if there is none.
@@ -192,7 +195,10 @@ func ReadChallenge(h http.Header, token string) Challenge {
 		}
 		return clip(text, longestText)
 	}
-	c, _ := bearerChallenge(h)
+	c, _ := tokenChallenge(h, false)
+	if bound, _ := tokenChallenge(h, true); c.errorCode == "" && bound.errorCode != "" {
+		c = bound
+	}
 	shown := Challenge{ResourceMetadata: show(c.resourceMetadata), Scope: show(c.scope), Error: show(c.errorCode), Description: show(c.description)}
 	for _, line := range h.Values("WWW-Authenticate") {
 		for _, one := range parseChallenges(line) {
@@ -224,6 +230,9 @@ func (t *Transport) lookAtServer(ctx context.Context, c challenge, d *discovery,
 			return
 		}
 	}
+	if d.binding, s.Err = t.decideBinding(d, c); s.Err != nil {
+		return
+	}
 	m := &d.server
 	s.URL, s.Issuer, s.Scopes, s.Methods = m.at, m.Issuer, m.ScopesSupported, m.ChallengeMethods
 	s.Ask = t.scopesFor(d, c, rec.Scope)
@@ -248,7 +257,7 @@ func (t *Transport) lookAtServer(ctx context.Context, c challenge, d *discovery,
 // discovery found, that is listening for the callback alone.
 func (t *Transport) lookAtSignIn(ctx context.Context, d *discovery, rec *Record, l *Look) {
 	redirectURI := ""
-	if !t.cfg.ClientCredentials && !t.cfg.DeviceCode {
+	if t.cfg.asksUser() && !t.cfg.DeviceCode {
 		l.Callback = &CallbackLook{}
 		cb, err := t.listen(rec)
 		if err != nil {

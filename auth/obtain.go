@@ -120,12 +120,9 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 	}
 	defer unlock()
 
-	rec, err := t.cfg.Storage.Load() // again: the holder before us may have changed it
+	rec, err := t.load() // again: the holder before us may have changed it
 	if err != nil {
 		return nil, 0, err
-	}
-	if rec == nil {
-		rec = &Record{}
 	}
 	if h := t.current.Load(); h.unsaved {
 		rec = h.Record // what is stored is older
@@ -138,7 +135,7 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 	}
 
 	var d *discovery
-	if n.hasChallenge || !rec.canRefresh() || t.cfg.ClientCredentials {
+	if n.hasChallenge || !rec.canRefresh() || !t.cfg.asksUser() {
 		if d, err = t.discover(t.ctx, n.challenge); err != nil && (!rec.canRefresh() || n.mustAsk || isUntrusted(err)) {
 			return nil, 0, err
 		}
@@ -155,13 +152,13 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 
 	if d != nil && rec.Issuer == d.server.Issuer && rec.TokenURL != d.server.TokenEndpoint {
 		moved := *rec
-		moved.TokenURL, moved.RevokeURL = d.server.TokenEndpoint, d.server.RevocationEndpoint
+		moved.setEndpoints(d)
 		rec = &moved
 	}
 
 	replacing := false // the client turned out to be unknown
-	if rec.canRefresh() && !n.mustAsk && !t.cfg.ClientCredentials {
-		switch renewed, err := t.refresh(rec); {
+	if rec.canRefresh() && !n.mustAsk && t.cfg.asksUser() {
+		switch renewed, err := t.refresh(rec, d); {
 		case err != nil:
 			return nil, 0, err // a passing failure: everything is kept, and nobody is asked
 		case renewed.hasToken():
@@ -171,12 +168,12 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 			rec = renewed
 		}
 	}
-	if t.cfg.ClientCredentials {
-		rec, err := t.clientToken(d, n.challenge, rec.Scope)
-		return rec, fromSignIn, err
-	}
 	if !n.mayAsk {
 		return rec, fromStorage, ErrSignInRequired
+	}
+	if !t.cfg.asksUser() {
+		rec, err := t.tokenWithoutUser(d, n.challenge, rec.Scope)
+		return rec, fromSignIn, err
 	}
 	if d == nil {
 		if d, err = t.discover(t.ctx, n.challenge); err != nil {
@@ -198,6 +195,21 @@ func (t *Transport) attempt(n need) (*Record, tokenOrigin, error) {
 	t.keep(signed)
 	t.cfg.Tell(Event{Kind: SignInDone})
 	return signed, fromSignIn, nil
+}
+
+// load returns what is stored, an empty record if that is nothing, and without a token that the
+// configuration does not allow.
+func (t *Transport) load() (*Record, error) {
+	rec, err := t.cfg.Storage.Load()
+	if err != nil || rec == nil {
+		return &Record{}, err
+	}
+	if rec.hasToken() && !t.cfg.DPoP.allows(rec.Token) {
+		without := *rec
+		without.Token = nil
+		return &without, nil
+	}
+	return rec, nil
 }
 
 // isMet tells whether the token of a record is what is needed.
@@ -227,8 +239,9 @@ func (t *Transport) keep(rec *Record) {
 
 // refresh renews the token of a record. A refusal of the refresh token, or of the client, leaves
 // what is still good: a record without token, or without client. Any other failure is returned as
-// an error, and changes nothing (design: never throw away a login on a transient failure).
-func (t *Transport) refresh(rec *Record) (*Record, error) {
+// an error, and changes nothing (design: never throw away a login on a transient failure). Where d, which
+// may be nil, says that tokens are to be bound to a key, one that is not becomes so.
+func (t *Transport) refresh(rec *Record, d *discovery) (*Record, error) {
 	client := t.refreshClient(rec)
 	if client == nil {
 		return &Record{}, nil
@@ -237,7 +250,13 @@ func (t *Transport) refresh(rec *Record) (*Record, error) {
 	if len(t.cfg.Scopes) > 0 {
 		scope = strings.Join(t.cfg.Scopes, " ") // Entra ID wants it said again
 	}
-	g := &grant{t, client, rec.Issuer, rec.TokenURL}
+	g := t.grantAgain(rec, client)
+	if d != nil && g.key == nil && d.binding != unbound {
+		var err error
+		if g, err = t.grantAt(d, client); err != nil {
+			return nil, err
+		}
+	}
 	reply, err := g.refresh(t.ctx, rec.Token.Refresh, rec.Resource, scope)
 	if err == nil {
 		renewed := *rec
@@ -282,31 +301,6 @@ func (t *Transport) refreshClient(rec *Record) *Client {
 		return nil // nobody would know us by that secret
 	}
 	return &client
-}
-
-// clientToken gets a token for the client itself (RFC 6749 4.4).
-func (t *Transport) clientToken(d *discovery, c challenge, granted string) (*Record, error) {
-	client := t.configuredClient(&d.server, "")
-	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
-	scopes := t.scopesFor(d, c, granted)
-	form := map[string][]string{"grant_type": {"client_credentials"}}
-	if scopes = without(scopes, offlineAccess); len(scopes) > 0 {
-		form["scope"] = []string{strings.Join(scopes, " ")}
-	}
-	reply, err := g.ask(t.ctx, form, d.resource)
-	if err != nil {
-		if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() {
-			return nil, fmt.Errorf("%w: the configured client %q was refused: %w", ErrClientNotFound, client.ID, err)
-		}
-		return nil, fmt.Errorf("getting a token for the client: %w", err)
-	}
-	scope := reply.scope
-	if scope == "" {
-		scope = strings.Join(scopes, " ")
-	}
-	rec := t.newRecord(d, client, &reply.Token, scope)
-	t.keep(rec)
-	return rec, nil
 }
 
 // lock takes the lock between processes. When that takes long, the user hears what is waited for.

@@ -118,7 +118,7 @@ func (p *probe) challenge(ctx context.Context) (answers []*Answer, c challenge, 
 		}
 		answers = append(answers, a)
 		if a.wantsAuthorization() {
-			c, _ = bearerChallenge(a.Header)
+			c, _ = tokenChallenge(a.Header, false)
 			return answers, c, true, nil
 		}
 	}

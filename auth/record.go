@@ -64,7 +64,8 @@ type Token struct {
 	Refresh string    `json:"refresh_token,omitempty"`
 	ID      string    `json:"id_token,omitempty"` // only where it is wanted; Expiry is its own then
 	Issued  time.Time `json:"issued,omitzero"`
-	Expiry  time.Time `json:"expiry,omitzero"` // zero: unknown, so it is used until it is refused
+	Expiry  time.Time `json:"expiry,omitzero"`    // zero: unknown, so it is used until it is refused
+	Key     *ProofKey `json:"dpop_key,omitempty"` // that the tokens are bound to (RFC 9449); nil: to none
 }
 
 // A token is not used any more some time before its end, as the request has to arrive, and clocks
@@ -92,7 +93,19 @@ func (t *Token) endsWithin(margin time.Duration, part int) bool {
 	return time.Until(t.Expiry) <= margin
 }
 
+// setEndpoints takes over where the authorization server is asked. One that knows the client by no name can
+// not be told to revoke its token (RFC 7009 2.1).
+func (r *Record) setEndpoints(d *discovery) {
+	r.TokenURL, r.RevokeURL = d.server.TokenEndpoint, d.server.RevocationEndpoint
+	if r.Client != nil && r.Client.ID == "" {
+		r.RevokeURL = ""
+	}
+}
+
 func (r *Record) hasToken() bool { return r != nil && r.Token != nil && r.Token.Access != "" }
+
+// isBound tells whether the token has to come with a proof.
+func (r *Record) isBound() bool { return r.hasToken() && r.Token.Key != nil }
 
 func (r *Record) canRefresh() bool {
 	return r != nil && r.Token != nil && r.Token.Refresh != "" && r.TokenURL != "" && r.Client != nil

@@ -62,7 +62,7 @@ func (t *Transport) configuredClient(m *serverMetadata, redirectURI string) *Cli
 	case t.cfg.ClientID != "":
 		c := &Client{ID: t.cfg.ClientID, Secret: t.cfg.ClientSecret, RedirectURI: redirectURI, AuthMethod: methodNone}
 		switch {
-		case t.cfg.ClientKey != nil:
+		case t.cfg.assertsClient():
 			c.AuthMethod = methodKey
 		case c.Secret != "":
 			c.AuthMethod = secretMethod(m)
@@ -73,10 +73,12 @@ func (t *Transport) configuredClient(m *serverMetadata, redirectURI string) *Cli
 		return c
 	case t.cfg.ClientMetadataURL != "" && m.DocumentClients:
 		c := &Client{ID: t.cfg.ClientMetadataURL, RedirectURI: redirectURI, AuthMethod: methodNone}
-		if t.cfg.ClientKey != nil {
+		if t.cfg.assertsClient() {
 			c.AuthMethod = methodKey // spec 4.64
 		}
 		return c
+	case t.cfg.isWorkload():
+		return &Client{AuthMethod: methodNone} // the assertion says enough (RFC 7523 3.1)
 	}
 	return nil
 }

@@ -75,6 +75,7 @@ func TestT9_NoSecretsAreTold(t *testing.T) {
 		"configured": {func(c *authtest.Config) {
 			c.Clients = []authtest.Client{{ID: "known", Secret: "secret-configured"}}
 		}, func(c *auth.Config) { c.ClientID, c.ClientSecret = "known", "secret-configured" }},
+		"bound tokens": {wantsNonces, nil},
 		"wrong secret": {func(c *authtest.Config) {
 			c.Clients = []authtest.Client{{ID: "known", Secret: "secret-configured"}}
 		}, func(c *auth.Config) { c.ClientID, c.ClientSecret = "known", "secret-wrong" }},

@@ -50,8 +50,8 @@ func (t *Transport) signIn(ctx context.Context, rec *Record, n need, d *discover
 // checkSignIn refuses an authorization server that has no place to send the user to.
 func (t *Transport) checkSignIn(m *serverMetadata) error {
 	switch {
-	case t.cfg.ClientCredentials:
-		return nil // no user
+	case !t.cfg.asksUser():
+		return nil
 	case t.cfg.DeviceCode && m.DeviceEndpoint == "":
 		return untrusted("the authorization server %s does not offer sign-in by device code", m.Issuer)
 	case t.cfg.DeviceCode:
@@ -151,8 +151,9 @@ func (t *Transport) trySignIn(ctx context.Context, cb *callback, left *pendingSi
 }
 
 func (t *Transport) newRecord(d *discovery, client *Client, token *Token, scope string) *Record {
-	return &Record{Server: display(t.server), Profile: t.cfg.Profile, Issuer: d.server.Issuer, TokenURL: d.server.TokenEndpoint,
-		RevokeURL: d.server.RevocationEndpoint, Resource: d.resource, Scope: scope, Client: client.kept(), Token: token}
+	rec := &Record{Server: display(t.server), Profile: t.cfg.Profile, Issuer: d.server.Issuer, Resource: d.resource, Scope: scope, Client: client.kept(), Token: token}
+	rec.setEndpoints(d)
+	return rec
 }
 
 // newAuthorization returns a sign-in in the browser, with a state and a verifier of its own.
@@ -192,7 +193,10 @@ func (t *Transport) authorize(ctx context.Context, cb *callback, p *pendingSignI
 	if err := checkAnswer(answer, &d.server); err != nil {
 		return nil, err
 	}
-	g := &grant{t, client, d.server.Issuer, d.server.TokenEndpoint}
+	g, err := t.grantAt(d, client)
+	if err != nil {
+		return nil, err
+	}
 	reply, err := g.exchange(ctx, answer.code, p.Verifier, d.resource)
 	if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() {
 		return nil, fmt.Errorf("%w: %w", errStale, err)

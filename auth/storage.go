@@ -59,6 +59,7 @@ type Identity struct {
 	ClientID string // configured client ID or client metadata URL
 	Scopes   []string
 	Resource string
+	Grant    string // grant type by which a token is had without the user, "" if there is a user, or nothing else to tell it by
 }
 
 // Identity returns what a login by this configuration is kept under.
@@ -67,7 +68,14 @@ func (c *Config) Identity() Identity {
 	if c.OmitResource {
 		resource = "-"
 	}
-	return Identity{c.ServerURL, c.Profile, cmp.Or(c.ClientID, c.ClientMetadataURL), c.Scopes, resource}
+	id := Identity{Server: c.ServerURL, Profile: c.Profile, ClientID: cmp.Or(c.ClientID, c.ClientMetadataURL), Scopes: c.Scopes, Resource: resource}
+	switch {
+	case c.IdentityProvider != nil:
+		id.Grant = grantTokenExchange
+	case c.isWorkload():
+		id.Grant = grantJWTBearer
+	}
+	return id
 }
 
 // fileName returns the name of the identity's file: the host for people, a hash for everything.
@@ -85,7 +93,11 @@ func (id Identity) fileName() string {
 		}
 	}
 	sum := sha256.New()
-	for _, part := range []string{server, id.Profile, id.ClientID, strings.Join(id.Scopes, " "), id.Resource} {
+	parts := []string{server, id.Profile, id.ClientID, strings.Join(id.Scopes, " "), id.Resource}
+	if id.Grant != "" {
+		parts = append(parts, id.Grant)
+	}
+	for _, part := range parts {
 		fmt.Fprintf(sum, "%d:%s,", len(part), part)
 	}
 	host = strings.Map(func(c rune) rune {
@@ -125,8 +137,13 @@ func (s *FileStorage) path() string {
 }
 
 // Load reads the record. One that is sealed and can't be opened is a SealedError, unless nothing is
-// to be sealed any more: then it is as good as none.
+// to be sealed any more: then it is as good as none. Load also takes from others what they may do with the
+// file and the folder, and has that logged. Where that can't be done it returns an error: such a login may
+// have been put there by somebody else.
 func (s *FileStorage) Load() (*Record, error) {
+	if err := s.makePrivate(); err != nil {
+		return nil, err
+	}
 	r, err := loadRecord(s.path(), s.Log)
 	if err != nil || r == nil || !r.Sealed {
 		return r, err
@@ -171,6 +188,11 @@ func readRecord(path string) (*Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the login: %w", err)
 	}
+	return parseRecord(path, text)
+}
+
+// parseRecord returns the login that the file of this name holds.
+func parseRecord(path string, text []byte) (*Record, error) {
 	if r := sealedRecord(text); r != nil {
 		return r, nil
 	}
@@ -248,23 +270,6 @@ func (s *FileStorage) page() string {
 		return ""
 	}
 	return string(text)
-}
-
-// makeDir makes the folder, or makes an existing one private.
-func makeDir(dir string) error {
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return fmt.Errorf("making a folder for logins: %w", err)
-	}
-	info, err := os.Stat(dir)
-	if err != nil {
-		return fmt.Errorf("looking at the folder for logins: %w", err)
-	}
-	if info.Mode().Perm()&0o077 != 0 {
-		if err := os.Chmod(dir, 0o700); err != nil {
-			return fmt.Errorf("making the folder for logins private: %w", err)
-		}
-	}
-	return nil
 }
 
 // removeLeftovers removes what a process left that was killed while it wrote. Only the holder of the

@@ -57,6 +57,8 @@ func TestT11_FilesDiffer(t *testing.T) {
 		"no resource":        func(c *auth.Config) { c.OmitResource = true },
 		"profile":            func(c *auth.Config) { c.Profile = "x" },
 		"profile with slash": func(c *auth.Config) { c.Profile = "../x" },
+		"workload":           func(c *auth.Config) { c.ClientAssertion = func() (string, error) { return "", nil } },
+		"identity provider":  func(c *auth.Config) { c.IdentityProvider = &auth.IdentityProvider{} },
 	} {
 		cfg := base
 		change(&cfg)
@@ -87,6 +89,7 @@ func TestT11_FilesAreShared(t *testing.T) {
 		"callback":           func(c *auth.Config) { c.CallbackHost, c.CallbackPort, c.CallbackPath = "127.0.0.1", 1, "/x" },
 		"client credentials": func(c *auth.Config) { c.ClientCredentials = true },
 		"device code":        func(c *auth.Config) { c.DeviceCode = true },
+		"bound tokens":       func(c *auth.Config) { c.DPoP = auth.DPoPAlways },
 		"metadata":           func(c *auth.Config) { c.ClientMetadata = map[string]any{"a": 1} },
 		"authorize params":   func(c *auth.Config) { c.AuthorizeParams = map[string][]string{"a": {"b"}} },
 		"time limit":         func(c *auth.Config) { c.SignInTimeout = time.Second },
@@ -234,6 +237,65 @@ func TestT9_Modes(t *testing.T) {
 	f.as.RevokeAccessTokens()
 	f.mustCall()
 	check("after a refresh")
+}
+
+// A login that others could get at is made private by the next start, which says so. One that can't be is
+// refused.
+func TestT9_ModesAtStart(t *testing.T) {
+	t.Parallel()
+	if runtime.GOOS == "windows" {
+		t.Skip("no modes on Windows")
+	}
+	for _, test := range []struct {
+		name      string
+		dir, file os.FileMode
+		told      string
+	}{
+		{"private", 0o700, 0o600, ""},
+		{"file that all can read", 0o700, 0o644, "could get at the login"},
+		{"file that the group can write", 0o700, 0o620, "could get at the login"},
+		{"folder that all can see into", 0o755, 0o600, "could see into the folder"},
+		{"folder that all can write to", 0o777, 0o600, "could change the logins"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			f := setup(t, nil, nil)
+			f.mustCall()
+			file := f.files(".json")[0]
+			if err := errors.Join(os.Chmod(file, test.file), os.Chmod(f.dir, test.dir)); err != nil {
+				t.Fatal(err)
+			}
+			before := f.log.String()
+			f.again(nil)
+			f.mustCall()
+			if f.tabs() != 1 {
+				t.Errorf("%d pages were opened", f.tabs())
+			}
+			for path, want := range map[string]os.FileMode{file: 0o600, f.dir: 0o700} {
+				if info, err := os.Stat(path); err != nil || info.Mode().Perm() != want {
+					t.Errorf("%s: %v, %v", path, info.Mode(), err)
+				}
+			}
+			said := strings.TrimPrefix(f.log.String(), before)
+			if warned := strings.Contains(said, "others on this machine"); warned != (test.told != "") || !strings.Contains(said, test.told) {
+				t.Errorf("said %q", said)
+			}
+		})
+	}
+	t.Run("folder for everybody", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+			t.Fatal(err)
+		}
+		s := &auth.FileStorage{Dir: dir}
+		_, err := s.Load()
+		wantError(t, err, dir, "everybody", "MCP_BRIDGE_HOME")
+		wantError(t, s.Save(&auth.Record{}), dir, "everybody", "MCP_BRIDGE_HOME")
+		if info, err := os.Stat(dir); err != nil || info.Mode().Perm() != 0o777 {
+			t.Errorf("%v, %v", info.Mode(), err)
+		}
+	})
 }
 
 // A folder that isn't there is made, private from the beginning.

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"golang.org/x/oauth2"
 	"golang.org/x/oauth2/clientcredentials"
@@ -33,6 +34,32 @@ type grant struct {
 	client   *Client
 	issuer   string
 	tokenURL string
+	key      *ProofKey // that the token is to be bound to (RFC 9449 5); nil: to none
+	binding  binding
+}
+
+// grantAt returns a grant by a client at the authorization server that was found. The token will be bound
+// to a new key, where that is wanted.
+func (t *Transport) grantAt(d *discovery, client *Client) (*grant, error) {
+	g := &grant{t: t, client: client, issuer: d.server.Issuer, tokenURL: d.server.TokenEndpoint, binding: d.binding}
+	if g.binding == unbound {
+		return g, nil
+	}
+	var err error
+	g.key, err = newProofKey()
+	return g, err
+}
+
+// grantAgain returns a grant at the authorization server of a record, with the key of its token.
+func (t *Transport) grantAgain(rec *Record, client *Client) *grant {
+	g := &grant{t: t, client: client, issuer: rec.Issuer, tokenURL: rec.TokenURL, key: rec.Token.Key}
+	if g.key != nil {
+		g.binding = mayBind
+	}
+	if t.cfg.DPoP == DPoPAlways {
+		g.binding = mustBind
+	}
+	return g
 }
 
 // exchange exchanges an authorization code.
@@ -63,10 +90,14 @@ func (g *grant) refresh(ctx context.Context, token, resource, scope string) (*to
 	return reply, err
 }
 
-// ask sends a grant, and again with the secret in the body if the server takes it there only: many
-// say that they take it in the header too.
+// ask sends a grant; again with the nonce that the server wants in the proof (RFC 9449 8); and again with
+// the secret in the body if the server takes it there only: many say that they take it in the header
+// too.
 func (g *grant) ask(ctx context.Context, form url.Values, resource string) (*tokenReply, error) {
 	reply, err := g.askOnce(ctx, form, resource)
+	if refused, ok := errors.AsType[*TokenError](err); ok && g.key != nil && refused.Code == useNonce {
+		reply, err = g.askOnce(ctx, form, resource)
+	}
 	if refused, ok := errors.AsType[*TokenError](err); ok && refused.isInvalidClient() && g.client.AuthMethod == methodBasic {
 		post := *g.client
 		post.AuthMethod = methodPost
@@ -88,7 +119,10 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	params := url.Values{"client_id": {g.client.ID}} // in the body whatever the method: some servers look only there
+	params := url.Values{}
+	if g.client.ID != "" {
+		params.Set("client_id", g.client.ID) // in the body whatever the method: some servers look only there
+	}
 	for name, values := range form {
 		params[name] = values
 	}
@@ -109,7 +143,7 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 	// A grant must not meet a connection that the server is just closing: whether it arrived could
 	// not be known, and codes and rotating tokens are good only once. So it gets a new one.
 	g.t.client.CloseIdleConnections()
-	shim := &tokenShim{base: g.t.client.Transport, hide: g.hide(params)}
+	shim := &tokenShim{base: g.t.client.Transport, hide: g.hide(params), grant: g}
 	client := *g.t.client
 	client.Transport = shim
 	token, err := cfg.Token(context.WithValue(ctx, oauth2.HTTPClient, &client))
@@ -120,21 +154,36 @@ func (g *grant) askOnce(ctx context.Context, form url.Values, resource string) (
 		code, description := oauthError(refused.Body, refused.Response.Header.Get("Content-Type"), shim.hide)
 		return nil, &TokenError{tokenEndpoint, refused.Response.StatusCode, code, description}
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		// What x/oauth2 says of a reply that it can't parse may quote it, tokens and all.
 		if shim.replied {
 			return nil, &TokenError{Endpoint: tokenEndpoint, Status: http.StatusOK, Description: "the reply holds no token"}
 		}
 		return nil, stripURL(err)
-	case !strings.EqualFold(token.Type(), "bearer"):
-		return nil, &TokenError{Endpoint: tokenEndpoint, Status: http.StatusOK, Description: "the token is of type " + strconv.Quote(clip(token.Type(), 40)) + ", which can't be used"}
+	}
+	key, err := g.keyOf(token.Type())
+	if err != nil {
+		return nil, err
 	}
 	scope, _ := token.Extra("scope").(string)
-	reply := &tokenReply{Token{Access: token.AccessToken, Refresh: token.RefreshToken, Issued: time.Now().UTC().Round(0), Expiry: shim.expiry}, scope}
+	reply := &tokenReply{Token{Access: token.AccessToken, Refresh: token.RefreshToken, Issued: time.Now().UTC().Round(0), Expiry: shim.expiry, Key: key}, scope}
 	id, _ := token.Extra("id_token").(string)
 	g.t.takeIDToken(&reply.Token, id)
 	return reply, nil
+}
+
+// keyOf returns the key that a token of this type is bound to, nil if it is bound to none.
+func (g *grant) keyOf(tokenType string) (*ProofKey, error) {
+	why := "of type " + strconv.Quote(clip(tokenType, 40)) + ", which can't be used"
+	switch {
+	case strings.EqualFold(tokenType, "dpop") && g.key != nil:
+		return g.key, nil
+	case strings.EqualFold(tokenType, "bearer") && g.binding != mustBind:
+		return nil, nil
+	case strings.EqualFold(tokenType, "bearer"):
+		why = "not bound to a key (DPoP), as it has to be"
+	}
+	return nil, &TokenError{Endpoint: tokenEndpoint, Status: http.StatusOK, Description: "the token is " + why}
 }
 
 // A tokenReply is what the token endpoint gave.
@@ -155,14 +204,15 @@ func (e *TokenError) isInvalidClient() bool {
 
 func (e *TokenError) isTransient() bool {
 	return e.Status >= 500 || e.Status == http.StatusTooManyRequests || e.Status == http.StatusRequestTimeout || e.Status == http.StatusNotFound ||
-		e.Status/100 == 3 || e.Status == http.StatusOK && e.Code == "" || e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == "slow_down"
+		isAboutProof(e.Code) || e.Status/100 == 3 || e.Status == http.StatusOK && e.Code == "" || e.Code == "temporarily_unavailable" || e.Code == "server_error" || e.Code == "slow_down"
 }
 
 // A tokenShim makes the odd replies of token endpoints such as x/oauth2 can read: times as strings
-// or fractions, forms in place of JSON, and a 200 that holds an error.
+// or fractions, forms in place of JSON, and a 200 that holds an error. And it adds the proof of the key.
 type tokenShim struct {
 	base    http.RoundTripper
 	hide    func(string) string // hides what was sent
+	grant   *grant
 	replied bool
 	expiry  time.Time
 	refused *TokenError
@@ -170,10 +220,16 @@ type tokenShim struct {
 
 func (s *tokenShim) RoundTrip(req *http.Request) (*http.Response, error) {
 	req.Header.Set("Accept", "application/json") // RoundTrippers may not, but this request is ours alone
+	if key := s.grant.key; key != nil {
+		if err := s.grant.t.prove(req, key, ""); err != nil {
+			return nil, err
+		}
+	}
 	resp, err := s.base.RoundTrip(req)
 	if err != nil {
 		return nil, err
 	}
+	s.grant.t.nonces.take(req.URL, resp.Header)
 	s.replied = true
 	body, err := io.ReadAll(io.LimitReader(resp.Body, maxDocument))
 	resp.Body.Close()
@@ -252,16 +308,16 @@ func seconds(v any) time.Duration {
 
 // revoke tells the server that a token is not used any more (RFC 7009 2.1).
 func (g *grant) revoke(ctx context.Context, revokeURL, token, hint string) error {
+	if _, err := g.t.checkURL("revocation endpoint", revokeURL); err != nil {
+		return err
+	}
 	_, err := g.post(ctx, "revocation endpoint", revokeURL, url.Values{"token": {token}, "token_type_hint": {hint}})
 	return err
 }
 
 // post sends a form to an endpoint that is not the token endpoint, but knows the client in the same
-// ways, and returns the body of the answer. A refusal is a TokenError.
+// ways, and returns the body of the answer. A refusal is a TokenError. The endpoint has been checked.
 func (g *grant) post(ctx context.Context, what, endpoint string, form url.Values) ([]byte, error) {
-	if _, err := g.t.checkURL(what, endpoint); err != nil {
-		return nil, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	form.Set("client_id", g.client.ID)
@@ -302,7 +358,7 @@ func (g *grant) post(ctx context.Context, what, endpoint string, form url.Values
 // way it is written: servers repeat what they were sent.
 func (g *grant) hide(form url.Values) func(string) string {
 	secrets := []string{g.client.Secret}
-	for _, name := range []string{"code", "code_verifier", "refresh_token", "device_code", "token", "client_assertion"} {
+	for _, name := range []string{"code", "code_verifier", "refresh_token", "device_code", "token", "client_assertion", "assertion", "subject_token"} {
 		secrets = append(secrets, form.Get(name))
 	}
 	var pairs []string
@@ -317,9 +373,9 @@ func (g *grant) hide(form url.Values) func(string) string {
 	return strings.NewReplacer(pairs...).Replace
 }
 
-// assert adds the proof that the client has its key (RFC 7523 2.2).
+// assert adds the proof that the client has its key, or that somebody vouches for it (RFC 7523 2.2).
 func (g *grant) assert(form url.Values) error {
-	signed, err := assertion(g.t.cfg.ClientKey, g.client.ID, g.issuer)
+	signed, err := g.t.clientAssertion(g.client.ID, g.issuer)
 	if err != nil {
 		return err
 	}
@@ -364,11 +420,17 @@ var htmlTag = sync.OnceValue(func() *regexp.Regexp {
 
 // clip shortens a server's text to one line of at most n bytes.
 func clip(text string, n int) string {
-	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(c rune) bool { return c <= ' ' || c == 0x7f }), " ")
+	text = strings.Join(strings.FieldsFunc(strings.ToValidUTF8(text, "�"), func(c rune) bool { return c == ' ' || isControl(c) }), " ")
 	if len(text) > n {
 		text = strings.ToValidUTF8(text[:n-len("…")], "") + "…"
 	}
 	return text
+}
+
+// isControl tells whether a character controls the terminal that it is shown on, or puts what follows it
+// in another order.
+func isControl(c rune) bool {
+	return unicode.IsControl(c) || '\u202a' <= c && c <= '\u202e' || '\u2066' <= c && c <= '\u2069'
 }
 
 // stripURL returns the error of a request without its URL, which may hold a code or a state.

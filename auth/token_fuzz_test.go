@@ -33,7 +33,7 @@ func FuzzTokenReply(f *testing.F) {
 		`{"access_token":"","token_type":"bearer"}`, `{"access_token":5}`, `{"access_token":["a"]}`, `{"error":"invalid_grant"}`,
 		`{"access_token":"a","error":"x"}`, `{"error":5,"access_token":"a"}`, `access_token=a&token_type=bearer&expires_in=5`, `error=x&access_token=a`,
 		`access_token=`, `null`, `[]`, `{}`, ``, `"a"`, `<html></html>`, `{"access_token":"a"`, `{"access_token":"a"} trailing`, "\x00\xff", `%zz=1`,
-		`{"access_token":"a","token_type":"mac"}`, `{"access_token":"a","ACCESS_TOKEN":"b"}`, `{"access_token":"a","access_token":""}`,
+		`{"access_token":"a","token_type":"mac"}`, `{"access_token":"a","token_type":"DPoP"}`, `{"error":"use_dpop_nonce"}`, `{"access_token":"a","ACCESS_TOKEN":"b"}`, `{"access_token":"a","access_token":""}`,
 	} {
 		f.Add(200, "application/json", []byte(body))
 		f.Add(400, "application/json", []byte(body))
@@ -53,7 +53,7 @@ func FuzzTokenReply(f *testing.F) {
 			t.Fatal(err)
 		}
 		defer transport.Close()
-		g := &grant{transport, &Client{ID: "c", AuthMethod: methodNone}, "https://as.example", "https://as.example/token"}
+		g := &grant{t: transport, client: &Client{ID: "c", AuthMethod: methodNone}, issuer: "https://as.example", tokenURL: "https://as.example/token"}
 		reply, err := g.refresh(t.Context(), "the-refresh-token", "https://mcp.example/mcp", "")
 		if (reply == nil) == (err == nil) {
 			t.Fatalf("reply %v, error %v", reply, err)

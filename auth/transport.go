@@ -29,6 +29,7 @@ import (
 type Transport struct {
 	cfg    Config
 	server *url.URL
+	place  *place       // of the server
 	client *http.Client // for everything but requests to the server itself; follows no redirect
 
 	ctx        context.Context // of attempts; ends with Close
@@ -36,6 +37,8 @@ type Transport struct {
 	asking     context.Context // of the part that waits for the user; ends with StopAsking
 	stopAsking context.CancelCauseFunc
 	work       sync.WaitGroup // attempts
+
+	nonces nonces // for proofs (RFC 9449 8)
 
 	loaded  sync.Once
 	current atomic.Pointer[held] // never nil once loaded
@@ -78,8 +81,10 @@ func New(cfg Config) (*Transport, error) {
 		return nil, errors.New("the server's URL is not a URL")
 	}
 	t := &Transport{cfg: cfg, server: server, stepped: make(map[string]time.Time)}
+	t.place = &place{host: server.Hostname(), allowed: cfg.AllowPrivate}
+	t.cfg.Base = &placed{cfg.Base, t.place, server, cfg.TokenEndpoint}
 	t.client = &http.Client{
-		Transport:     cfg.Base,
+		Transport:     t.cfg.Base,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
@@ -137,16 +142,38 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if !wanted {
 			return resp, nil
 		}
-		_, _ = io.CopyN(io.Discard, resp.Body, 64<<10) // so that the connection can be used again
-		resp.Body.Close()
+		discard(resp)
 		if h, err = t.obtain(req.Context(), n); err != nil {
 			return nil, &NotAuthorizedError{err}
 		}
 	}
 }
 
-// send sends the request once, with the token of h, if there is one.
+// send sends the request once, with the token of h, if there is one; and again if the server wants nothing
+// but its nonce in the proof that comes with the token (RFC 9449 9).
 func (t *Transport) send(req *http.Request, body func() (io.ReadCloser, error), h *held) (*http.Response, error) {
+	resp, err := t.sendOnce(req, body, h)
+	if err != nil || !h.isBound() {
+		return resp, err
+	}
+	t.nonces.take(req.URL, resp.Header)
+	if c, _ := tokenChallenge(resp.Header, true); resp.StatusCode/100 != 4 || c.errorCode != useNonce || resp.Header.Get("DPoP-Nonce") == "" {
+		return resp, nil
+	}
+	discard(resp)
+	if resp, err = t.sendOnce(req, body, h); err == nil {
+		t.nonces.take(req.URL, resp.Header)
+	}
+	return resp, err
+}
+
+// discard ends a response, so that its connection can be used again.
+func discard(resp *http.Response) {
+	_, _ = io.CopyN(io.Discard, resp.Body, 64<<10)
+	resp.Body.Close()
+}
+
+func (t *Transport) sendOnce(req *http.Request, body func() (io.ReadCloser, error), h *held) (*http.Response, error) {
 	out := req.WithContext(req.Context()) // a copy
 	if body != nil {
 		var err error
@@ -157,7 +184,9 @@ func (t *Transport) send(req *http.Request, body func() (io.ReadCloser, error), 
 	if h.hasToken() {
 		out.Header = make(http.Header, len(req.Header)+1)
 		maps.Copy(out.Header, req.Header)
-		out.Header["Authorization"] = []string{"Bearer " + t.cfg.credential(h.Token)} // spec 4.78
+		if err := t.authorizeRequest(out, h.Token); err != nil {
+			return nil, err
+		}
 	}
 	resp, err := t.cfg.Base.RoundTrip(out)
 	if err == nil && !h.accepted.Load() && accepts(resp.StatusCode) {
@@ -212,10 +241,16 @@ func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try 
 	if resp.StatusCode/100 == 2 {
 		return need{}, false // nearly always
 	}
-	c, ok := bearerChallenge(resp.Header)
-	n := need{challenge: c, hasChallenge: ok, mayAsk: mayAsk(req) || t.cfg.ClientCredentials}
+	c, ok := tokenChallenge(resp.Header, h.isBound())
+	n := need{challenge: c, hasChallenge: ok, mayAsk: mayAsk(req) || !t.cfg.asksUser()}
 	if h.hasToken() {
 		n.rejected = h.Token.Access
+	}
+	if h.isBound() && isAboutProof(c.errorCode) {
+		// Another token would come with the same proof.
+		shown := ReadChallenge(resp.Header, h.Token.Access)
+		t.cfg.Log.Warn("the server does not take the proof that the token is ours (DPoP); a clock that is wrong can be why", "error", words(shown.Error, shown.Description))
+		return n, false
 	}
 	if refused := resp.StatusCode == http.StatusUnauthorized || c.errorCode == insufficientScope; refused && try < 2 {
 		if now := t.current.Load(); now != h && now.hasToken() && n.isMet(now.Record) {
@@ -240,7 +275,7 @@ func (t *Transport) needed(req *http.Request, resp *http.Response, h *held, try 
 		return n, try < 2 && (n.mayAsk || t.quietly(try))
 	case http.StatusForbidden:
 		// Only this one is about scopes (spec 4.51, 4.56), and only if they are new (spec 4.55).
-		if c.errorCode != insufficientScope || try > 2 || h.hasToken() && covers(h.Scope, c.scope) || t.steppedUp(c.scope) {
+		if c.errorCode != insufficientScope || c.dpop == dpopOnly && !h.isBound() || try > 2 || h.hasToken() && covers(h.Scope, c.scope) || t.steppedUp(c.scope) {
 			return n, false
 		}
 		n.mustAsk = true
@@ -310,12 +345,9 @@ func (t *Transport) ignored(resp *http.Response) bool {
 // the end: the server may still take the old one, and says what it wants if not.
 func (t *Transport) token(ctx context.Context) *held {
 	t.loaded.Do(func() {
-		rec, err := t.cfg.Storage.Load()
+		rec, err := t.load()
 		if err != nil {
 			t.cfg.Log.Warn("the stored login can't be used", "error", err)
-		}
-		if rec == nil {
-			rec = &Record{}
 		}
 		t.current.Store(&held{Record: rec})
 	})
@@ -323,7 +355,7 @@ func (t *Transport) token(ctx context.Context) *held {
 	if !h.hasToken() || !h.renewable() {
 		return h
 	}
-	renewed, err := t.obtain(ctx, need{rejected: h.Token.Access})
+	renewed, err := t.obtain(ctx, need{rejected: h.Token.Access, mayAsk: !t.cfg.asksUser()})
 	if err != nil {
 		t.cfg.Log.Info("the token can't be renewed in advance", "error", err)
 		return t.current.Load()

@@ -61,6 +61,35 @@ func BenchmarkRoundTrip(b *testing.B) {
 			post(t, req)
 		}
 	})
+	b.Run("bound to a key", func(b *testing.B) {
+		rec, err := storage.Load()
+		if err != nil {
+			b.Fatal(err)
+		}
+		rec.Token.Key = new(auth.ProofKey)
+		if err := rec.Token.Key.UnmarshalText([]byte(benchmarkKey)); err != nil {
+			b.Fatal(err)
+		}
+		bound := &auth.MemoryStorage{}
+		if err := bound.Save(rec); err != nil {
+			b.Fatal(err)
+		}
+		t, err := auth.New(auth.Config{ServerURL: url, Storage: bound, Base: roundTripper(func(req *http.Request) (*http.Response, error) {
+			if req.Header.Get("DPoP") == "" {
+				b.Error("a message without a proof")
+			}
+			return answer, nil
+		})})
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.Cleanup(func() { t.Close() })
+		req := newRequest()
+		b.ReportAllocs()
+		for b.Loop() {
+			post(t, req)
+		}
+	})
 	b.Run("many at once", func(b *testing.B) {
 		t := newTransport(base)
 		post(t, newRequest())
@@ -81,6 +110,9 @@ func BenchmarkRoundTrip(b *testing.B) {
 		}
 	})
 }
+
+// benchmarkKey is a key as a file has it.
+const benchmarkKey = "MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgSN/wUF+yzl8br44KycWr1j8OipGH0ZS2f/kv2xtltOKhRANCAAQ9olnwgZd0l5gBnhxNA1GV/eCFHAqRD+HUAY0Dq18+QwqDnS9qCVAG3h8ck1fGr46rfEL3swcq4UZc4A5o8R1B"
 
 // No file is read twice, and no lock is taken, for messages that need no new token.
 func TestRoundTripTouchesNoStorage(t *testing.T) {

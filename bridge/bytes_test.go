@@ -364,19 +364,26 @@ func TestBytesOfHTTPErrors(t *testing.T) {
 	for name, tt := range map[string]struct {
 		status     int
 		kind, body string
+		challenge  string
 		says       []string // none: the host gets the body as it is
 	}{
-		"H1 404 with -32601": {404, "application/json", `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`, nil},
-		"H3 400 with -32022": {400, "application/json", `{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"m","data":{"supported":["2025-11-25"],"requested":"2026-07-28"}}}`, nil},
-		"H4 429":             {429, "application/json", `{"message":"slow down"}`, []string{"429", "slow down"}},
-		"H5 500 with {}":     {500, "application/json", `{}`, []string{"500", "{}"}},
-		"H6 403":             {403, "application/json", `{"error":"insufficient_scope","error_description":"need files:write"}`, []string{"403", "insufficient_scope", "need files:write"}},
-		"H7 502 text":        {502, "text/html; charset=utf-8", `<h1>bad gateway</h1>`, []string{"502", "bad gateway"}},
+		"H1 404 with -32601": {404, "application/json", `{"jsonrpc":"2.0","id":1,"error":{"code":-32601,"message":"Method not found"}}`, "", nil},
+		"H3 400 with -32022": {400, "application/json", `{"jsonrpc":"2.0","id":1,"error":{"code":-32022,"message":"m","data":{"supported":["2025-11-25"],"requested":"2026-07-28"}}}`, "", nil},
+		"H4 429":             {429, "application/json", `{"message":"slow down"}`, "", []string{"429", "slow down"}},
+		"H5 500 with {}":     {500, "application/json", `{}`, "", []string{"500", "{}"}},
+		"H6 403":             {403, "application/json", `{"error":"insufficient_scope","error_description":"need files:write"}`, "", []string{"403", "insufficient_scope", "need files:write"}},
+		"H7 502 text":        {502, "text/html; charset=utf-8", `<h1>bad gateway</h1>`, "", []string{"502", "bad gateway"}},
+		"a challenge that says why": {401, "application/json", `{}`, `Bearer error="invalid_token", error_description="the \"aud\" is wrong", resource_metadata="http://127.0.0.1:1/"`,
+			[]string{"401 Unauthorized", `: the "aud" is wrong`}},
+		"a challenge and more": {403, "text/plain", `no entry`, `Bearer error="insufficient_scope", error_description="need files:write"`, []string{"no entry", "need files:write"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := serveBytes(t, "2025-11-25", func(w http.ResponseWriter, _ *http.Request, body string) bool {
 				if body == call {
+					if tt.challenge != "" {
+						w.Header().Set("WWW-Authenticate", tt.challenge)
+					}
 					answerWith(w, tt.status, tt.kind, tt.body)
 				}
 				return body == call

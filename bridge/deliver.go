@@ -140,9 +140,12 @@ func (r *relay) ask(m *message) {
 	if r.questions == nil {
 		r.questions = make(map[string][]int64)
 	}
-	if key := idKey(m.id); len(r.questions) < maxQuestions || r.questions[key] != nil {
-		r.questions[key] = append(r.questions[key], r.epoch.Load())
+	key := idKey(m.id)
+	same := r.questions[key]
+	if same == nil && len(r.questions) == maxQuestions || len(same) == maxQuestions {
+		return
 	}
+	r.questions[key] = append(same, r.epoch.Load())
 }
 
 // asked tells whether the server still waits for an answer of the host's: a new session knows

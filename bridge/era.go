@@ -130,4 +130,7 @@ const (
 	completeWait = 5 * time.Second        // for a URL elicitation to be reported complete
 )
 
+// What a server may ask the host for at once. More is nothing that a person could answer.
+const maxAsked = 100
+
 var unknownMethod = &rpcError{code: mcp.METHOD_NOT_FOUND, text: "the method is not part of the protocol revision in use"}

@@ -32,6 +32,9 @@ func (q *questions) ask(ctx context.Context, requests object) (object, error) {
 		}
 		return nil, nil
 	}
+	if len(requests) > maxAsked {
+		return nil, fmt.Errorf("the server asks for %d things at once; no more than %d are put to anybody", len(requests), maxAsked)
+	}
 	if q.again(requests) {
 		return q.wait(ctx, requests)
 	}

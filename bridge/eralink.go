@@ -28,15 +28,16 @@ type link struct {
 	levels  sync.Mutex // held while the log level is changed
 	listing sync.Mutex // held while the tools are listed to learn of tasks
 
-	mu      sync.Mutex
-	upcalls map[string]*upcall       // by the key of the request's id
-	held    []*question              // of no request that is known
-	roots   []byte                   // the last answer to roots/list
-	level   string                   // that the server was told
-	uris    map[string]int           // how many listen to a resource
-	tasks   map[string]bool          // tools that run as a task only
-	listed  bool                     // tasks is complete
-	watched map[string]chan struct{} // closed when the URL elicitation with this id is complete
+	mu       sync.Mutex
+	upcalls  map[string]*upcall       // by the key of the request's id
+	held     []*question              // of no request that is known
+	replying atomic.Int32             // questions of the server's that are on their way to an answer
+	roots    []byte                   // the last answer to roots/list
+	level    string                   // that the server was told
+	uris     map[string]int           // how many listen to a resource
+	tasks    map[string]bool          // tools that run as a task only
+	listed   bool                     // tasks is complete
+	watched  map[string]chan struct{} // closed when the URL elicitation with this id is complete
 }
 
 // link returns the session for a request, and opens one if there is none that declares as much.

@@ -15,20 +15,33 @@ type question struct {
 	id     []byte // of the server's request, raw JSON; nil: the server asked by an error
 	method string
 	params object
+	size   int           // bytes of the params
 	notify chan struct{} // closed when the server says that it is done; nil: it won't
 	timer  *time.Timer   // runs while it belongs to no request
 }
 
+// maxReplying is how many questions of a server's are looked at, or answered by the bridge, at once.
+const maxReplying = 1000
+
 // asked takes a question of the server's, for the request that it belongs to (spec 6.53).
 func (l *link) asked(m *message, via *call) {
+	if l.replying.Add(1) > maxReplying {
+		l.replying.Add(-1)
+		l.t.r.log.Warn("a question of the server's gets no answer, as the server takes none", "method", string(m.method))
+		return
+	}
 	id := bytes.Clone(m.id)
 	method, params := string(m.method), readObject(bytes.Clone(m.params))
 	if m.is(mcp.MethodPing) {
-		l.t.r.work.Go(func() { l.reply(rawResult(id, []byte("{}"))) }) // ends when the lane has room
+		l.t.r.work.Go(func() { // ends when the lane has room
+			defer l.replying.Add(-1)
+			l.reply(rawResult(id, []byte("{}")))
+		})
 		return
 	}
-	q := &question{id: id, method: method, params: params}
+	q := &question{id: id, method: method, params: params, size: len(m.params)}
 	l.t.r.work.Go(func() { // ends when the lane has room; not here, as that reads from the server
+		defer l.replying.Add(-1)
 		if u := l.owner(params, via); u != nil {
 			u.ask(q)
 			return
@@ -66,7 +79,12 @@ func (u *upcall) ask(q *question) {
 	u.l.heard(u)
 	u.mu.Lock()
 	code, ok := u.meta.can(q.method, q.params)
-	if ok {
+	size := q.size
+	for _, open := range u.questions {
+		size += open.size
+	}
+	tooMany := len(u.questions) == maxAsked || int64(size) > u.l.t.r.cfg.MaxMessage // all go to the host in one message
+	if ok && !tooMany {
 		u.asked++
 		q.key = strconv.Itoa(u.asked)
 		u.questions = append(u.questions, q)
@@ -74,6 +92,10 @@ func (u *upcall) ask(q *question) {
 	u.mu.Unlock()
 	if !ok {
 		u.l.refuse(q.id, code, "the host does not support "+q.method)
+		return
+	}
+	if tooMany {
+		u.l.refuse(q.id, mcp.INVALID_REQUEST, "too many questions wait for an answer")
 		return
 	}
 	select {

@@ -354,7 +354,7 @@ func (t *toModern) fromServer(m *message, via *call) {
 		return
 	case m.is(mcp.MethodNotificationCancelled): // the end of a subscription, which the host knows nothing of (spec 8.01)
 		return
-	case m.is(mcp.MethodNotificationProgress) && !t.progresses(params):
+	case m.is(mcp.MethodNotificationProgress) && !t.progresses(params, via):
 		return
 	}
 	if params == nil {
@@ -366,17 +366,20 @@ func (t *toModern) fromServer(m *message, via *call) {
 
 // forgetProgress makes room for a token that is used again: it is unique only among requests under way.
 func (t *toModern) forgetProgress(c *call) {
-	if token := readObject(c.params).child("_meta").get("progressToken"); token != nil {
+	if token := progressToken(c.message); token != "" {
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		delete(t.progress, idKey(token))
+		delete(t.progress, token)
 	}
 }
 
-// progresses tells whether progress has grown: a request that is made again begins anew, but to the host
-// it is one.
-func (t *toModern) progresses(params object) bool {
+// progresses tells whether progress is that of the request on whose stream it came, and has grown: a
+// request that is made again begins anew, but to the host it is one.
+func (t *toModern) progresses(params object, via *call) bool {
 	token := idKey(params.get("progressToken"))
+	if via == nil || token != progressToken(via.message) {
+		return false
+	}
 	now, err := strconv.ParseFloat(string(params.get("progress")), 64)
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -386,6 +389,12 @@ func (t *toModern) progresses(params object) bool {
 	}
 	t.progress[token] = now
 	return true
+}
+
+// progressToken returns the key of the token under which a request wants to hear of its progress, "" if
+// it has none.
+func progressToken(m *message) string {
+	return idKey(readObject(m.params).child("_meta").get("progressToken"))
 }
 
 // cancel closes the stream of the request, which is how it is cancelled (spec 2F).

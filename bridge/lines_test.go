@@ -93,6 +93,8 @@ func TestReadLinesGivesAway(t *testing.T) {
 func FuzzReadLines(f *testing.F) {
 	f.Add([]byte("a\nb\r\n\n\r\n c"))
 	f.Add([]byte("\xef\xbb\xbfa\n{\"id\":1,\"s\":\"xxxxxxxxxxxxxxxx\"}\n"))
+	f.Add([]byte("\xef\xbb\xbf{\"id\":0}\r\n\r\n{\"s\":\"\ufeff\"}\r\n")) // S7
+	f.Add([]byte("{\"id\":9007199254740993,\"method\":123}\n{bad\n[{\"id\":8}]\n\xff\xfe\x00\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
 		const limit = 20
 		var want []string

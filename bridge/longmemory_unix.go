@@ -10,6 +10,7 @@ func mapMemory(size int) []byte {
 	if err != nil {
 		return nil
 	}
+	inLargePages(b)
 	return b
 }
 

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -176,9 +177,22 @@ func joinLines(raw []byte) {
 	}
 }
 
+// longestKey is the longest id that is remembered as it is, in bytes.
+const longestKey = 256
+
 // idKey returns what two spellings of one id have in common: its type and its value. Numbers
-// keep their digits, however many, but for those that a peer wrote as a float (1.0 for 1).
+// keep their digits, however many, but for those that a peer wrote as a float (1.0 for 1). Of a long id it
+// is a hash.
 func idKey(raw []byte) string {
+	key := idValue(raw)
+	if len(key) <= longestKey {
+		return key
+	}
+	sum := sha256.Sum256([]byte(key))
+	return "#" + string(sum[:]) // no JSON begins so
+}
+
+func idValue(raw []byte) string {
 	switch {
 	case len(raw) == 0:
 		return ""

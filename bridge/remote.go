@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -41,6 +42,7 @@ type StatusError struct {
 	Status      string // such as "502 Bad Gateway"
 	ContentType string
 	Text        string        // what the server said, shortened
+	Reason      string        // why it refuses the token, if the challenge says that
 	body        []byte        // all of it
 	RetryAfter  time.Duration // what the server asked for, 0 if it didn't
 	session     bool          // the server does not know the session that was named
@@ -50,6 +52,9 @@ func (e *StatusError) Error() string {
 	text := fmt.Sprintf("HTTP %s from %s", e.Status, e.URL)
 	if isHTML(e.ContentType) {
 		text += " with a web page (text/html)"
+	}
+	if e.Reason != "" && !strings.Contains(e.Text, e.Reason) {
+		text += ": " + e.Reason
 	}
 	if e.Text != "" {
 		text += ": " + e.Text
@@ -69,7 +74,28 @@ func (e *endpoint) readStatus(resp *http.Response) (*StatusError, []byte) {
 	body, _ := io.ReadAll(io.LimitReader(resp.Body, longestErrorBody)) // what came before it broke is the best there is
 	contentType := resp.Header.Get("Content-Type")
 	return &StatusError{URL: display(resp.Request.URL), Code: resp.StatusCode, Status: resp.Status, ContentType: contentType,
-		Text: e.secrets.excerpt(body, contentType), RetryAfter: retryAfter(resp.Header), body: body}, body
+		Text: e.secrets.excerpt(body, contentType), Reason: e.secrets.excerpt([]byte(challengeReason(resp.Header)), ""),
+		RetryAfter: retryAfter(resp.Header), body: body}, body
+}
+
+// challengeReason returns the error_description of a challenge, "" if there is none: why a token is refused
+// often stands nowhere else (RFC 6750 section 3).
+func challengeReason(h http.Header) string {
+	for _, challenge := range h.Values("WWW-Authenticate") {
+		_, quoted, ok := strings.Cut(challenge, `error_description="`)
+		if !ok {
+			continue
+		}
+		var reason strings.Builder
+		for i := 0; i < len(quoted) && quoted[i] != '"'; i++ {
+			if quoted[i] == '\\' && i+1 < len(quoted) { // a quoted pair
+				i++
+			}
+			reason.WriteByte(quoted[i])
+		}
+		return reason.String()
+	}
+	return ""
 }
 
 // retryAfter returns what a Retry-After header asks for, in either of its forms (RFC 9110 10.2.3).

@@ -18,6 +18,12 @@ var jsonTexts = []string{
 	`{"jsonrpc":"2.0","method":"m","id":"\"","\u0069d":2}`,
 	`{"id":{"id":1},"jsonrpc":"2.0","id":null,"result":[{"id":2}]}`,
 	`[{"jsonrpc":"2.0","id":1,"result":{}},{"jsonrpc":"2.0","id":"1","error":"x"}]`,
+
+	// What bridges were reported to get wrong: ids of either type, large numbers, odd members (S3, S4, S9, I3).
+	`{"jsonrpc":"2.0","id":0,"method":"tools/list"}`, `{"jsonrpc":"2.0","id":"0","method":"tools/list"}`, `{"jsonrpc":"2.0","id":"14f40ee1b859ee70","method":"tools/list"}`,
+	`{"jsonrpc":"2.0","id":9007199254740993,"method":"m"}`, `{"jsonrpc":"2.0","id":-1,"method":"m"}`, `{"jsonrpc":"2.0","id":"","method":"m"}`, `{"jsonrpc":"2.0","id":1.0,"method":"m"}`,
+	`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"echo","arguments":{"id":9223372036854775807,"f":1.0,"e":1E400,"h":"<&>","u":"\u00e9\ud83d\ude00"}}}`,
+	`{"jsonrpc":"2.0","id":7,"method":123}`, `{bad`, `[{"jsonrpc":"2.0","id":8,"method":"ping"}]`, `{"jsonrpc":"2.0","id":1,"result":{},"error":null}`, `{"jsonrpc":"2.0","id":null,"error":{"code":-32700,"message":"m"}}`,
 }
 
 // The scanner takes for JSON what encoding/json does.

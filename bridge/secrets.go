@@ -15,13 +15,15 @@ import (
 const (
 	shortestSecret = 8        // bytes; what is shorter is no secret, and too common in other text
 	longestQuoted  = 64 << 10 // bytes of a server's text that are looked at for an excerpt
+	mostSecrets    = 256      // of those that come and go: session ids and tokens, the latest
 )
 
 // secrets are the strings that may not appear in an error or a log, though a server may repeat what
 // it was sent: header values, credentials, what the URL's query says, session ids.
 type secrets struct {
 	mu       sync.RWMutex
-	values   []string
+	values   []string // in the order in which they came
+	fixed    int      // how many of them, the first ones, are the user's
 	replacer *strings.Replacer
 }
 
@@ -29,6 +31,7 @@ func newSecrets(header http.Header, at *url.URL) *secrets {
 	s := &secrets{}
 	s.addHeader(header)
 	s.addURL(at)
+	s.fixed = len(s.values)
 	return s
 }
 
@@ -66,18 +69,26 @@ func (s *secrets) addURL(u *url.URL) {
 	}
 }
 
+// add adds secrets. Of those that come and go the oldest give way: a server may have no end of them.
 func (s *secrets) add(values ...string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	before := len(s.values)
 	for _, value := range values {
 		if len(value) >= shortestSecret && !slices.Contains(s.values, value) {
 			s.values = append(s.values, value)
 		}
 	}
+	if len(s.values) == before && s.replacer != nil {
+		return
+	}
+	if more := len(s.values) - s.fixed - mostSecrets; more > 0 {
+		s.values = slices.Delete(s.values, s.fixed, s.fixed+more)
+	}
 	// Where one is part of another, the longer one goes first.
-	slices.SortFunc(s.values, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+	longest := slices.SortedStableFunc(slices.Values(s.values), func(a, b string) int { return cmp.Compare(len(b), len(a)) })
 	var pairs []string
-	for _, value := range s.values {
+	for _, value := range longest {
 		pairs = append(pairs, value, "[hidden]")
 	}
 	s.replacer = strings.NewReplacer(pairs...)

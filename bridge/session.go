@@ -86,11 +86,14 @@ func sessionLost(code int, body []byte, id []byte) bool {
 	return false
 }
 
+// longestSession is the longest session id that is sent back, in bytes. Servers take no longer headers.
+const longestSession = 8 << 10
+
 // sessionID returns the session id of a response, "" if it has none that can be sent back (spec
 // 2.15).
 func sessionID(h http.Header) string {
 	id := h.Get(mcp.HeaderSessionID)
-	if strings.ContainsFunc(id, func(c rune) bool { return c < 0x21 || c > 0x7e }) {
+	if len(id) > longestSession || strings.ContainsFunc(id, func(c rune) bool { return c < 0x21 || c > 0x7e }) {
 		return ""
 	}
 	return id

@@ -65,6 +65,13 @@ type readResult struct {
 	err error
 }
 
+// An event that has so many times the limit, and so many times a MiB, counts as one without end, and is
+// waited for no longer.
+const endless = 8
+
+// errEndless means that an event does not seem to end.
+var errEndless = errors.New("an event of the stream does not end")
+
 // errPause means that a whole event has waited long enough for its blank line.
 var errPause = errors.New("the stream pauses inside an event")
 
@@ -159,6 +166,7 @@ func (e *eventReader) add(from, to int) {
 	switch {
 	case e.over != nil:
 		e.over.Write(e.buf[from:to])
+		e.endWithout()
 	case e.lines == 1:
 		e.from, e.to, e.inBuf = from, to, true
 	default:
@@ -182,6 +190,13 @@ func (e *eventReader) giveUp() {
 	e.over = new(idFinder)
 	e.over.Write(kept)
 	e.inBuf, e.joined = false, nil
+}
+
+// endWithout ends the stream where an event goes on and on.
+func (e *eventReader) endWithout() {
+	if e.size/endless > max(e.limit, 1<<20) && e.err == nil {
+		e.err = errEndless
+	}
 }
 
 // data returns what was kept of the event's data so far.
@@ -282,6 +297,7 @@ func (e *eventReader) skipLong() {
 		if isData {
 			e.over.Write(e.buf[e.pos:to])
 			e.size += int64(to - e.pos)
+			e.endWithout()
 		}
 		e.pos, e.scanned = to, to
 		if i >= 0 || e.fill() != nil {

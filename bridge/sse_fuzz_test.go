@@ -23,6 +23,10 @@ func FuzzEventReader(f *testing.F) {
 		"data: 1\n\n", "event: message\r\ndata: {}\r\n\r\n", "data: 1\rdata: 2\r\r", "\xef\xbb\xbfdata: 1\n\n", "\xef\xbb", "\n\xef\xbb\xbfdata: 1\n\n",
 		": hb\n\nid: e1\nretry: 500\ndata:\n\nevent: ping\ndata: x\n\n", "id: a\n\nid: b\x00\ndata: 1\n\nid\ndata: 2\n\n",
 		"data: {}", "data: {}\n", "\xef\xbb\xbfdata: {}", "data: {}\nid: 1", "data: {}\nid: 1\nevent: x", "data: {\ndata: }\r", "data: {\n", "data: {}\ndata", "data\n\ndata: \n\ndata: 1", "data : 1\n data: 2\nfoo: 3\n\n\r\n\r\r",
+		// What readers were reported to get wrong (E1, E3, E5, E6, E8).
+		"event: message\r\ndata: {\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{}}\r\n\r\n", "data: {}\r\r\n\ndata: {}\n\r", "data: \"" + strings.Repeat("x", 1<<12) + "\"\n\n",
+		"id:1\nevent:message\ndata:{\ndata: \"jsonrpc\":\"2.0\",\ndata:  \"id\":1,\"result\":{}\ndata:}\n\n",
+		"\xef\xbb\xbf: hb\n\nid: e1\nretry: 500\ndata:\n\nevent: ping\ndata: x\n\nevent: message\ndata: {}\n\n", "id: e1\nretry: 700\ndata:\n\n", ": hi\n\n",
 	} {
 		f.Add([]byte(seed), []byte{1})
 		f.Add([]byte(seed), []byte{3, 1, 7})

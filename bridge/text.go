@@ -16,7 +16,7 @@ const (
 
 // clip shortens text to at most n bytes, whole characters, on one line.
 func clip(text string, n int) string {
-	text = strings.Join(strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || unicode.IsControl(c) }), " ")
+	text = strings.Join(strings.FieldsFunc(text, func(c rune) bool { return unicode.IsSpace(c) || isControl(c) }), " ")
 	if len(text) <= n {
 		return text
 	}
@@ -25,6 +25,12 @@ func clip(text string, n int) string {
 		n--
 	}
 	return text[:n] + "…"
+}
+
+// isControl tells whether a character controls the terminal that it is shown on, or puts what follows it
+// in another order.
+func isControl(c rune) bool {
+	return unicode.IsControl(c) || '\u202a' <= c && c <= '\u202e' || '\u2066' <= c && c <= '\u2069'
 }
 
 var (

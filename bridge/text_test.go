@@ -19,6 +19,7 @@ func TestClip(t *testing.T) {
 		{"exactly 10", 10, "exactly 10"},
 		{"eleven byte", 10, "eleven …"},
 		{" a\r\n\tb\x00\u2028c\u00a0 ", 20, "a b c"},
+		{"a\x1b[2J\u009b2J\u202eb\u2066c", 40, "a [2J 2J b c"},
 		{"ééééé", 10, "ééééé"},
 		{"éééééé", 10, "ééé…"},
 		{"a😀😀", 8, "a😀…"},

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -21,6 +22,12 @@ type toolHeaders struct {
 	idle    chan struct{}            // closed when there are none any more; nil while there are none
 	tools   map[string][]paramHeader // by name; tools without such arguments are not in it
 }
+
+// What a server's schemas may ask for. More is no use of headers, but an attack, or a mistake.
+const (
+	maxParamHeaders = 256 // for one tool
+	maxSchemaDepth  = 256 // each level is read as often as it is deep
+)
 
 // A paramHeader is one argument that is repeated in a header.
 type paramHeader struct {
@@ -144,7 +151,12 @@ func paramHeaders(schema []byte) ([]paramHeader, error) {
 	var headers []paramHeader
 	taken := make(map[string]bool)
 	var walk func(schema []byte, path []string, reachable bool) error
+	depth := 0
 	walk = func(schema []byte, path []string, reachable bool) error {
+		if depth++; depth > maxSchemaDepth {
+			return errors.New("its inputSchema is nested too deep")
+		}
+		defer func() { depth-- }()
 		for _, item := range elements(schema) {
 			if err := walk(item, path, false); err != nil {
 				return err
@@ -162,6 +174,8 @@ func paramHeaders(schema []byte) ([]paramHeader, error) {
 				return fmt.Errorf("%q is there twice", name)
 			case !isHeaderType(o.get("type")):
 				return fmt.Errorf("%q is on an argument that is no string, integer or boolean", name)
+			case len(headers) == maxParamHeaders:
+				return fmt.Errorf("there are more than %d", maxParamHeaders)
 			}
 			taken[strings.ToLower(name)] = true
 			headers = append(headers, paramHeader{append([]string(nil), path...), name})

@@ -3,7 +3,6 @@ package authtest
 import (
 	"net/url"
 	"slices"
-	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -50,6 +49,9 @@ func (s *Server) authenticate(r *Request, cfg *Config) (*Client, *oauthError) {
 	if methods > 1 {
 		return nil, refuse("invalid_request", "One way of client authentication is enough")
 	}
+	if id == "" && methods == 0 && r.PostForm.Get("grant_type") == grantBearer {
+		return &Client{}, nil // the assertion says enough (RFC 7523 3.1)
+	}
 	c := s.client(cfg, id)
 	switch offered := cfg.authMethods(); {
 	case c == nil:
@@ -71,26 +73,21 @@ func (s *Server) checkAssertion(r *Request, cfg *Config, c *Client) *oauthError 
 	if r.PostForm.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer" || c.Key == nil {
 		return refuse("invalid_client", "A client assertion is not expected, or not of this type")
 	}
+	issuer := c.ID
+	if c.Issuer != "" {
+		issuer = c.Issuer
+	}
 	var claims jwt.RegisteredClaims
 	_, err := jwt.ParseWithClaims(r.PostForm.Get("client_assertion"), &claims,
 		func(*jwt.Token) (any, error) { return c.Key, nil },
-		jwt.WithValidMethods(signingMethods()), jwt.WithIssuer(c.ID), jwt.WithSubject(c.ID),
+		jwt.WithValidMethods(signingMethods()), jwt.WithIssuer(issuer), jwt.WithSubject(c.ID),
 		jwt.WithAudience(cfg.issuer(r.Request), origin(r.Request)+pathToken),
 		jwt.WithExpirationRequired(), jwt.WithIssuedAt())
 	if err != nil {
 		return refuse("invalid_client", err.Error())
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, expires := range s.assertions {
-		if time.Now().After(expires) {
-			delete(s.assertions, id)
-		}
-	}
-	key := c.ID + " " + claims.ID
-	if _, shown := s.assertions[key]; shown || claims.ID == "" {
+	if c.Issuer == "" && (claims.ID == "" || s.seen(c.ID+" "+claims.ID, claims.ExpiresAt.Time)) {
 		return refuse("invalid_client", "The assertion has no jti, or one that was there before")
 	}
-	s.assertions[key] = claims.ExpiresAt.Time
 	return nil
 }

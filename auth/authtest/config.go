@@ -40,6 +40,10 @@ type Config struct {
 	Callback       Edit          // of the parameters that are sent to the redirect URI, as in {"code": Absent, "error": "access_denied"}
 	Device         Edit          // of the answer of the device authorization endpoint
 
+	// What others vouch for, and what this one does.
+	Issuers map[string]crypto.PublicKey // whose JWTs are grants here (RFC 7523 2.1), by issuer; as in {idp.URL(): idp.Key()}
+	IDJAG   Edit                        // of the claims of ID-JAGs that are given for ID tokens
+
 	// Scopes are the scopes there are, others are refused; nil means that any will do.
 	// RefuseScopes are refused at the authorization endpoint all the same. Granted, if set, is
 	// what every grant has in the end, whatever was asked for.
@@ -57,6 +61,11 @@ type Config struct {
 	IDTokens         bool          // who asks for the scope openid gets an ID token too, and the guard takes only those
 	NoIDOnRefresh    bool          // with IDTokens: a renewal brings none
 	IDLifetime       time.Duration // of ID tokens, 0 means that of access tokens
+
+	// Tokens that are bound to a key (RFC 9449), here and at the guard.
+	DPoP         bool // if a proof comes, the tokens are bound to its key; all metadata say so
+	DPoPRequired bool // and no others are given, or let through
+	DPoPNonces   bool // proofs have to hold a nonce of the server's
 
 	// The guard.
 	Endpoint           string            // path of the MCP endpoint; "" means "/mcp"
@@ -83,6 +92,7 @@ type Client struct {
 	Key          crypto.PublicKey // for private_key_jwt: an *rsa.PublicKey or an *ecdsa.PublicKey
 	AuthMethod   string           // one of the server's AuthMethods that it has to use; "" means that any may do
 	Name         string
+	Issuer       string   // of its assertions, which are not its own then but its platform's, and may come again; Key is the platform's
 	RedirectURIs []string // none means that any on loopback is good
 	GrantTypes   []string // nil means all
 

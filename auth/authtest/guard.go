@@ -47,13 +47,18 @@ func (s *Server) Guard(w http.ResponseWriter, r *http.Request) bool {
 	}
 
 	scheme, sent, _ := strings.Cut(r.Header.Get("Authorization"), " ")
-	if !strings.EqualFold(scheme, "Bearer") || sent == "" {
+	bearer := strings.EqualFold(scheme, "Bearer")
+	if sent == "" || !bearer && !(strings.EqualFold(scheme, "DPoP") && (cfg.DPoP || cfg.DPoPRequired)) {
 		cfg.challenge(w, r, http.StatusUnauthorized, "", cfg.ChallengeScope, "")
 		return true
 	}
 	t, trouble := s.check(sent, fmt.Sprint(doc["resource"]), cfg)
 	if trouble != "" {
 		cfg.challenge(w, r, http.StatusUnauthorized, "invalid_token", cfg.ChallengeScope, trouble)
+		return true
+	}
+	if err := s.checkPossession(w, r, scheme, sent, &t, cfg); err != nil {
+		cfg.challenge(w, r, http.StatusUnauthorized, err.code, cfg.ChallengeScope, err.description)
 		return true
 	}
 	if missing := cfg.missingScope(r, t.scope); missing != "" {
@@ -120,6 +125,12 @@ func (c *Config) challenge(w http.ResponseWriter, r *http.Request, status int, c
 		}
 	}
 	header := strings.TrimSpace("Bearer " + strings.Join(params, ", "))
+	switch algorithms := fmt.Sprintf("algs=%q", strings.Join(proofAlgorithms(), " ")); {
+	case c.DPoPRequired || strings.Contains(code, "dpop"):
+		header = "DPoP " + strings.Join(append(params, algorithms), ", ")
+	case c.DPoP:
+		header += ", DPoP " + algorithms // RFC 9449 7.2
+	}
 	if c.Challenge != "" && status == http.StatusUnauthorized {
 		header = strings.ReplaceAll(c.Challenge, "{metadata}", metadata)
 	}

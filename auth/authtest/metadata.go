@@ -36,6 +36,12 @@ func (c *Config) metadata(r *http.Request) map[string]any {
 		"client_id_metadata_document_supported":            true,
 		"authorization_response_iss_parameter_supported":   true, // RFC 9207
 	}
+	if c.Issuers != nil {
+		doc["grant_types_supported"] = []string{grantCode, grantRefresh, grantClient, grantDevice, grantBearer}
+	}
+	if c.DPoP || c.DPoPRequired {
+		doc["dpop_signing_alg_values_supported"] = proofAlgorithms() // RFC 9449 5.1
+	}
 	if c.Scopes != nil {
 		doc["scopes_supported"] = c.Scopes
 	}
@@ -62,9 +68,16 @@ func (c *Config) resourceMetadataAt() []string {
 
 // resourceMetadata returns the metadata of the resource that r is for (RFC 9728 2).
 func (c *Config) resourceMetadata(r *http.Request, server string) map[string]any {
-	return c.ResourceMetadata.apply(map[string]any{
+	doc := map[string]any{
 		"resource":                 origin(r) + c.endpoint(),
 		"authorization_servers":    []string{server + c.IssuerPath},
 		"bearer_methods_supported": []string{"header"},
-	})
+	}
+	if c.DPoP || c.DPoPRequired {
+		doc["dpop_signing_alg_values_supported"] = proofAlgorithms()
+	}
+	if c.DPoPRequired {
+		doc["dpop_bound_access_tokens_required"] = true
+	}
+	return c.ResourceMetadata.apply(doc)
 }

@@ -13,6 +13,7 @@ package authtest
 import (
 	"bytes"
 	"context"
+	"crypto/ecdsa"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -40,20 +41,22 @@ type Server struct {
 	url  string
 	http *http.Server
 	stop context.CancelFunc
-	work sync.WaitGroup // the accept loop and every request under way
+	key  func() *ecdsa.PrivateKey // that it signs with
+	work sync.WaitGroup           // the accept loop and every request under way
 
-	mu         sync.Mutex
-	cfg        Config
-	closed     bool
-	requests   []*Request
-	clients    map[string]*Client // registered here
-	pending    map[string]*pending
-	codes      map[string]*code
-	devices    map[string]*device
-	tokens     map[string]*token
-	assertions map[string]time.Time // client assertions that were shown, until they expire
-	reused     int
-	revoked    int
+	mu       sync.Mutex
+	cfg      Config
+	closed   bool
+	requests []*Request
+	clients  map[string]*Client // registered here
+	pending  map[string]*pending
+	codes    map[string]*code
+	devices  map[string]*device
+	tokens   map[string]*token
+	shown    map[string]time.Time // what is good for one time and was there: client assertions, ID-JAGs, proofs; until they expire
+	nonces   int                  // how often they have been renewed
+	reused   int
+	revoked  int
 }
 
 // NewServer starts a server. The caller has to Close it. It panics where it can't listen, as
@@ -68,15 +71,16 @@ func NewServer(cfg Config) *Server {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	s := &Server{
-		url:        "http://" + l.Addr().String(),
-		stop:       stop,
-		cfg:        cfg,
-		clients:    make(map[string]*Client),
-		pending:    make(map[string]*pending),
-		codes:      make(map[string]*code),
-		devices:    make(map[string]*device),
-		tokens:     make(map[string]*token),
-		assertions: make(map[string]time.Time),
+		url:     "http://" + l.Addr().String(),
+		stop:    stop,
+		cfg:     cfg,
+		clients: make(map[string]*Client),
+		pending: make(map[string]*pending),
+		codes:   make(map[string]*code),
+		devices: make(map[string]*device),
+		tokens:  make(map[string]*token),
+		shown:   make(map[string]time.Time),
+		key:     sync.OnceValue(newSigningKey),
 	}
 	s.cfg.Faults = slices.Clone(cfg.Faults) // they are counted in place
 	s.http = &http.Server{

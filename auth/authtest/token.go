@@ -30,6 +30,7 @@ type token struct {
 	used    bool      // a refresh token that has been rotated
 	id      bool      // it is an ID token
 	revoked bool
+	jkt     string // thumbprint of the key that it is bound to (RFC 9449 6), "" if to none
 }
 
 // may reports whether the client may use a grant type.
@@ -44,8 +45,16 @@ func (s *Server) token(w http.ResponseWriter, r *Request, cfg *Config) {
 		err.write(w)
 		return
 	}
+	jkt, err := s.tokenProof(w, r, cfg)
+	if err != nil {
+		err.write(w)
+		return
+	}
 	s.mu.Lock()
-	reply, err := s.grant(client, r, cfg)
+	reply, err := s.grant(client, r, jkt, cfg)
+	if err == nil {
+		s.bind(reply, client, jkt)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		err.write(w)
@@ -64,8 +73,8 @@ func (s *Server) token(w http.ResponseWriter, r *Request, cfg *Config) {
 	_, _ = io.WriteString(w, form.Encode())
 }
 
-// grant returns the tokens that a client asks for. The caller holds mu.
-func (s *Server) grant(c *Client, r *Request, cfg *Config) (map[string]any, *oauthError) {
+// grant returns the tokens that a client asks for, with the key of that thumbprint. The caller holds mu.
+func (s *Server) grant(c *Client, r *Request, jkt string, cfg *Config) (map[string]any, *oauthError) {
 	grantType := r.PostForm.Get("grant_type")
 	for name, values := range r.PostForm {
 		if len(values) > 1 {
@@ -81,7 +90,7 @@ func (s *Server) grant(c *Client, r *Request, cfg *Config) (map[string]any, *oau
 	case grantCode:
 		return s.exchange(c, r.PostForm, cfg)
 	case grantRefresh:
-		return s.refresh(c, r.PostForm, cfg)
+		return s.refresh(c, r.PostForm, jkt, cfg)
 	case grantDevice:
 		return s.pollDevice(c, r.PostForm, cfg)
 	case grantClient:
@@ -94,6 +103,14 @@ func (s *Server) grant(c *Client, r *Request, cfg *Config) (map[string]any, *oau
 		}
 		g.client = c.ID
 		return s.issue(g, g.scope, false, cfg), nil
+	case grantBearer:
+		g, err := s.assertionGrant(c, r, cfg)
+		if err != nil {
+			return nil, err
+		}
+		return s.issue(g, g.scope, false, cfg), nil
+	case grantExchange:
+		return s.exchangeToken(c, r, cfg)
 	}
 	return nil, refuse("unsupported_grant_type", "grant_type is "+grantType)
 }
@@ -124,7 +141,7 @@ func (s *Server) exchange(c *Client, form url.Values, cfg *Config) (map[string]a
 
 // refresh takes a refresh token, which is good for one time if it rotates. One that comes again
 // costs the grant (RFC 9700 4.14.2).
-func (s *Server) refresh(c *Client, form url.Values, cfg *Config) (map[string]any, *oauthError) {
+func (s *Server) refresh(c *Client, form url.Values, jkt string, cfg *Config) (map[string]any, *oauthError) {
 	t := s.tokens[form.Get("refresh_token")]
 	switch {
 	case t == nil || !t.refresh || t.grant.client != c.ID:
@@ -135,6 +152,8 @@ func (s *Server) refresh(c *Client, form url.Values, cfg *Config) (map[string]an
 		return nil, refuse("invalid_grant", "The refresh token has been used")
 	case t.revoked || t.grant.revoked:
 		return nil, refuse("invalid_grant", "The refresh token has been revoked")
+	case t.jkt != "" && t.jkt != jkt:
+		return nil, refuse("invalid_grant", "The refresh token is bound to another key")
 	}
 	if err := cfg.checkResource(form, t.grant); err != nil {
 		return nil, err

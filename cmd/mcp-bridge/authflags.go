@@ -37,11 +37,13 @@ type authOptions struct {
 	deviceCode        bool
 	clientCredentials bool
 	requirePKCE       bool
+	allowPrivate      bool
 	useIDToken        bool
 	tokenEndpoint     string
 	successURL        string
 	sealing           auth.Sealing
 	profile           string
+	vouch             vouchOptions
 
 	secretOnLine   bool // the secret stands on the command line, where others can read it
 	staticMetadata bool // clientMetadata was written for mcp-remote
@@ -61,6 +63,7 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 	fs.Func("client-secret-file", "the client's secret is in this file", a.readClientSecret)
 	fs.StringVar(&a.clientSecret, "client-secret", "", "the client's secret itself")
 	fs.Func("client-key", "the client's private key", a.readClientKey)
+	a.vouch.register(fs)
 	fs.StringVar(&a.clientMetadataURL, "client-metadata-url", "", "use this client ID metadata document")
 	fs.StringVar(&a.clientName, "client-name", "", "register under this name")
 	fs.Func("client-metadata", "register with this too", a.setClientMetadata)
@@ -77,6 +80,7 @@ func (a *authOptions) register(fs *pflag.FlagSet) {
 	fs.Func("token-endpoint", "get the client's token here, look no further", a.setTokenEndpoint)
 	fs.BoolVar(&a.useIDToken, "use-id-token", false, "send the ID token, not the access token")
 	fs.BoolVar(&a.requirePKCE, "require-pkce-metadata", false, "refuse servers that do not say that they know PKCE")
+	fs.BoolVar(&a.allowPrivate, "allow-private", false, "let a server out there send the sign-in to private addresses")
 }
 
 // completeAuthFlags does for these flags what completeFlags does for the others.
@@ -86,6 +90,7 @@ func completeAuthFlags(cmd *cobra.Command) {
 		"store":         {"file", "keychain"},
 		"scope":         nil, "profile": nil, "client-id": nil, "client-secret": nil, "client-metadata-url": nil, "client-name": nil,
 		"resource": nil, "authorize-param": nil, "callback-port": nil, "callback-path": nil, "auth-timeout": nil, "token-endpoint": nil,
+		"idp-token-endpoint": nil, "idp-client-id": nil,
 	} {
 		if err := cmd.RegisterFlagCompletionFunc(name, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 			panic(err) // there is no such flag: register and this table have drifted apart
@@ -106,34 +111,34 @@ func (a *authOptions) settles(name string) bool {
 
 // check looks at what no flag can know by itself. It comes after the environment.
 func (a *authOptions) check(fs *pflag.FlagSet) error {
-	a.secretOnLine = fs.Changed("client-secret")
+	a.secretOnLine = a.secretOnLine || fs.Changed("client-secret")
 	a.asMcpRemote()
 	switch {
 	case a.clientCredentials && a.deviceCode:
 		return errors.New("--client-credentials is for machines, --device-code for people: only one of them can be meant")
 	case a.clientCredentials && a.clientID == "":
 		return errors.New("--client-credentials needs --client-id")
-	case a.clientCredentials && a.clientSecret == "" && a.clientKey == nil:
-		return errors.New("--client-credentials needs the client's secret, in MCP_BRIDGE_CLIENT_SECRET or --client-secret-file, or its --client-key")
+	case a.clientCredentials && a.clientSecret == "" && a.clientKey == nil && a.vouch.assertionFile == "":
+		return errors.New("--client-credentials needs the client's secret, in MCP_BRIDGE_CLIENT_SECRET or --client-secret-file, or its --client-key or --client-assertion-file")
 	case a.clientCredentials && a.useIDToken:
 		return errors.New("--client-credentials brings no ID token, so --use-id-token is of no use")
-	case a.tokenEndpoint != "" && !a.clientCredentials:
-		return errors.New("--token-endpoint is for --client-credentials only; for a user, the authorization server has to say more than that")
+	case a.tokenEndpoint != "" && !a.clientCredentials && a.vouch.assertionFile == "":
+		return errors.New("--token-endpoint is for --client-credentials and --client-assertion-file only; for a user, the authorization server has to say more than that")
 	case (a.secretOnLine || fs.Changed("client-secret-file")) && a.clientID == "":
 		return errors.New("a client's secret is of no use without --client-id")
 	}
-	return nil
+	return a.vouch.check(a)
+}
+
+// asksUser tells whether a sign-in needs somebody to sign in.
+func (a *authOptions) asksUser() bool {
+	return !a.clientCredentials && a.vouch.assertionFile == "" && a.vouch.idpTokenURL == ""
 }
 
 func (a *authOptions) readClientSecret(name string) error {
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return err
-	}
-	if a.clientSecret = strings.TrimSpace(string(text)); a.clientSecret == "" {
-		return fmt.Errorf("%s is empty", name)
-	}
-	return nil
+	var err error
+	a.clientSecret, err = readVouched(name)
+	return err
 }
 
 func (a *authOptions) readClientKey(name string) error {

@@ -84,15 +84,22 @@ func (c *checkup) checkChallenge() {
 	switch {
 	case len(ch.Schemes) == 0:
 		c.ok(stepChallenge, facts, "HTTP %d without one: what there is to know is looked for at well-known places", status)
-	case !slices.Contains(ch.Schemes, "bearer") && c.look.Resource.URL == "":
+	case !isForTokens(ch) && c.look.Resource.URL == "":
 		c.fail(stepChallenge, "if you have what it wants, give it by --header 'Authorization: …'", facts, "the server wants authorization by %s, not by Bearer", strings.Join(ch.Schemes, ", "))
-	case !slices.Contains(ch.Schemes, "bearer"):
+	case !isForTokens(ch):
 		c.warn(stepChallenge, "", facts, "the server wants authorization by %s, not by Bearer; sign-in may work all the same", strings.Join(ch.Schemes, ", "))
 	case status != http.StatusUnauthorized:
 		c.warn(stepChallenge, "", facts, "a challenge comes with HTTP %d, not with 401", status)
+	case !slices.Contains(ch.Schemes, "bearer"):
+		c.ok(stepChallenge, facts, "HTTP 401, DPoP%s", text)
 	default:
 		c.ok(stepChallenge, facts, "HTTP 401, Bearer%s", text)
 	}
+}
+
+// isForTokens tells whether a challenge is to a scheme that a token can answer.
+func isForTokens(ch *auth.Challenge) bool {
+	return slices.Contains(ch.Schemes, "bearer") || slices.Contains(ch.Schemes, "dpop")
 }
 
 func (c *checkup) checkResource() {

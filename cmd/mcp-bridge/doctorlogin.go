@@ -91,7 +91,7 @@ func (c *checkup) checkLogin() {
 	signIn := c.o.commandHint("login")
 	if l.Record == nil || l.Record.Token == nil {
 		switch {
-		case c.o.auth.clientCredentials:
+		case !c.o.auth.asksUser():
 			c.ok(stepLogin, nil, "no token yet; the relay gets one by itself, and --login now")
 		case s != nil && s.Others > 0:
 			c.warn(stepLogin, "use the flags that it was made with; 'mcp-bridge status' lists what is kept", nil, "not signed in with these flags, but with others")
@@ -107,6 +107,9 @@ func (c *checkup) checkLogin() {
 	if !r.Token.Expiry.IsZero() {
 		facts["valid_until"] = r.Token.Expiry.UTC().Format(time.RFC3339)
 	}
+	if r.Token.Key != nil {
+		facts["bound_to_key"] = true // DPoP
+	}
 	if r.Client != nil {
 		facts["client"], facts["registered"], facts["redirect_uri"] = r.Client.ID, r.Client.Registered, r.Client.RedirectURI
 	}
@@ -119,14 +122,14 @@ func (c *checkup) checkLogin() {
 		c.fail(stepLogin, "the next request has it renewed; if that does not help, "+signIn, facts, "the server refuses the token that is kept%s", challengeWords(l.Refusal))
 	case l.Refusal != nil:
 		c.fail(stepLogin, signIn, facts, "the server refuses the token that is kept%s", challengeWords(l.Refusal))
-	case l.Expired && !l.Refreshable && c.o.auth.clientCredentials:
+	case l.Expired && !l.Refreshable && !c.o.auth.asksUser():
 		c.ok(stepLogin, facts, "the token ended at %s; the relay gets another by itself", end)
 	case l.Expired && !l.Refreshable:
-		c.fail(stepLogin, signIn+c.refreshAdvice("; for a login that lasts, "), facts, "the login ended at %s, and can't be renewed: %s", end, whyNotRefreshable(r))
+		c.fail(stepLogin, signIn+c.refreshAdvice(r, "; for a login that lasts: "), facts, "the login ended at %s, and can't be renewed: %s", end, whyNotRefreshable(r))
 	case l.IssuerChanged:
 		c.warn(stepLogin, signIn, facts, "the login is from %s, and the server now names %s: a new sign-in will be needed", shortened(r.Issuer), shortened(c.look.Server.Issuer))
-	case !l.Refreshable && !r.Token.Expiry.IsZero() && !c.o.auth.clientCredentials:
-		c.warn(stepLogin, c.refreshAdvice(""), facts, "signed in until %s, and then anew: %s", end, whyNotRefreshable(r))
+	case !l.Refreshable && !r.Token.Expiry.IsZero() && c.o.auth.asksUser():
+		c.warn(stepLogin, c.refreshAdvice(r, ""), facts, "signed in until %s, and then anew: %s", end, whyNotRefreshable(r))
 	default:
 		c.ok(stepLogin, facts, "%s", loginState(r.Token, time.Now()))
 	}
@@ -139,12 +142,14 @@ func whyNotRefreshable(r *auth.Record) string {
 	return "there is no refresh token"
 }
 
-// refreshAdvice returns how to get a refresh token, behind a few words, "" where nothing is known to
-// help.
-func (c *checkup) refreshAdvice(before string) string {
+// refreshAdvice returns how to get a refresh token, behind a few words, "" where one is not what is missing.
+func (c *checkup) refreshAdvice(r *auth.Record, before string) string {
 	const offline = "offline_access"
-	if s := c.look.Server; s != nil && slices.Contains(s.Scopes, offline) && !slices.Contains(s.Ask, offline) {
+	switch s := c.look.Server; {
+	case r.Token.Refresh != "":
+		return ""
+	case s != nil && slices.Contains(s.Scopes, offline) && !slices.Contains(s.Ask, offline):
 		return before + "ask for " + offline + " too, by --scope: the authorization server offers it"
 	}
-	return ""
+	return before + "some servers give one when asked: --authorize-param prompt=consent, or access_type=offline with Google"
 }

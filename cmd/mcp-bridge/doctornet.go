@@ -70,15 +70,8 @@ func (c *checkup) checkName(seen wireSight, at *url.URL, proxy string) {
 		if proxy != "" {
 			host += ", the " + proxy
 		}
-		var failed *net.DNSError
-		switch {
-		case errors.As(d.err, &failed) && failed.IsNotFound:
-			c.fail(stepDNS, "look at its spelling; if it is a name within your organization, connect to its network or VPN", facts, "there is no host named %s", host)
-		case errors.As(d.err, &failed) && failed.IsTimeout:
-			c.fail(stepDNS, "see whether this machine is online, and which name server it uses", facts, "the name server does not answer for %s", host)
-		default:
-			c.fail(stepDNS, "see whether this machine is online, and which name server it uses", facts, "%s can't be looked up: %s", host, plainText(d.err))
-		}
+		text, advice := lookupWords(host, d.err)
+		c.fail(stepDNS, advice, facts, "%s", text)
 	}
 }
 
@@ -107,18 +100,12 @@ func (c *checkup) checkConnection(seen wireSight, proxy string) {
 		c.ok(stepTCP, nil, "connected")
 	case len(seen.tcp) == 0:
 		c.fail(stepTCP, "", nil, "there is no connection: %s", plainText(c.look.Err))
-	case isRefused(last.err):
-		advice := "see whether the server runs, and whether the port is the right one"
-		if proxy != "" {
-			advice = "see whether the proxy runs, or do without it: NO_PROXY names hosts that need none"
-		}
-		c.fail(stepTCP, advice, facts, "%s refuses connections%s", strings.Join(failed, ", "), to)
-	case isTimeout(last.err):
-		c.fail(stepTCP, "a firewall may be in the way, or a VPN missing; --connect-timeout gives it more time", facts,
-			"%s does not answer within %v%s", strings.Join(failed, ", "), c.o.connectTimeout, to)
 	default:
-		c.fail(stepTCP, "see whether this machine is online; a VPN or a firewall may be in the way", facts,
-			"no connection to %s%s: %s", strings.Join(failed, ", "), to, plainText(last.err))
+		text, advice := connectWords(strings.Join(failed, ", "), last.err, c.o.connectTimeout)
+		if proxy != "" && isRefused(last.err) {
+			advice = proxyDown
+		}
+		c.fail(stepTCP, advice, facts, "%s%s", text, to)
 	}
 }
 
@@ -298,7 +285,7 @@ func plainText(err error) string {
 
 // shortened returns text on one line that is not too long.
 func shortened(text string) string {
-	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "?")), " ")
+	text = strings.Join(strings.Fields(oneLine(strings.ToValidUTF8(text, "?"))), " ")
 	if runes := []rune(text); len(runes) > 200 {
 		return string(runes[:199]) + "…"
 	}

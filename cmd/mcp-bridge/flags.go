@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +42,7 @@ type options struct {
 	maxInFlight     int
 	keepAlive       time.Duration
 	logLevel        slog.Level
-	logFile         *os.File  // or nil
+	logFile         *logFile  // or nil
 	redactor        *redactor // of the log; set by newLogger
 	disableCookies  bool
 	ipv4, ipv6      bool
@@ -51,6 +50,7 @@ type options struct {
 	tlsKeyFile      string
 	clientCert      *tls.Certificate // or nil
 	version         bool
+	onLine          lineSecrets
 	auth            authOptions
 	policy          policyOptions
 
@@ -75,6 +75,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	}
 	fs.SortFlags = false
 	fs.Func("header", "send this header with every request", func(s string) error {
+		o.onLine.note(s)
 		return addHeader(o.header, s)
 	})
 	fs.Func("header-file", "read headers from this file", func(s string) error {

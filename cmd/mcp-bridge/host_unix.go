@@ -16,6 +16,18 @@ import (
 // the program, before that could end its session with the server.
 func ignoreSIGPIPE() { signal.Ignore(syscall.SIGPIPE) }
 
+// dumpNoCore has a crash leave no image of the memory behind, which tokens are in. Go leaves one only where
+// GOTRACEBACK=crash asks for it, and where the kernel ends the program. It is no protection against other
+// programs of the same user, who may read the files of logins as well. What cannot be limited is left.
+func dumpNoCore() {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &limit); err != nil {
+		return
+	}
+	limit.Cur = 0 // the browser inherits it, and may raise it again
+	_ = unix.Setrlimit(unix.RLIMIT_CORE, &limit)
+}
+
 // onHangup calls hangup as soon as nobody can read any more what is written to out. A write would
 // tell as well, but an idle bridge writes nothing, and must not outlive its host. Only a pipe or a
 // socket has a reader that can go.

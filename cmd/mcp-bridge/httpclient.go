@@ -10,13 +10,13 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/http/cookiejar"
 	"net/url"
 	"os"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"mcp-bridge/auth"
 )
 
 // newHTTPClient returns the client that all requests go through.
@@ -31,7 +31,7 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 		Transport: &transport{options: o, Transport: &http.Transport{
 			Proxy:                  proxyFor,
 			OnProxyConnectResponse: onProxyConnectResponse,
-			DialContext:            o.dial,
+			DialContext:            o.dialBy(auth.DialContext(&net.Dialer{Timeout: o.connectTimeout})),
 			TLSClientConfig:        o.tlsConfig(),
 			TLSHandshakeTimeout:    o.connectTimeout,
 			ForceAttemptHTTP2:      true,
@@ -39,6 +39,8 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 			// closed behind them.
 			MaxIdleConnsPerHost: 4096,
 			IdleConnTimeout:     90 * time.Second,
+			// A challenge, a session id and some cookies are far from this. The default is 10 MiB.
+			MaxResponseHeaderBytes: 1 << 20,
 			// No ResponseHeaderTimeout: a server may hold back the headers of a GET stream until
 			// it has something to say, and the bridge has a limit of its own for answers.
 			//
@@ -57,26 +59,30 @@ func newHTTPClient(o *options, log *slog.Logger) *http.Client {
 	return client
 }
 
-// dial connects within the time limit. Names below localhost are this machine's, whatever a name
-// server may say (RFC 6761 section 6.3): plain http to them is allowed for that reason.
-func (o *options) dial(ctx context.Context, network, addr string) (net.Conn, error) {
-	host, port, err := net.SplitHostPort(addr)
-	if err == nil && isLoopback(host) && net.ParseIP(host) == nil {
-		addr = net.JoinHostPort("localhost", port)
+// A dialFunc connects to an address.
+type dialFunc func(ctx context.Context, network, address string) (net.Conn, error)
+
+// dialBy returns dial with what the flags say of it. Names below localhost are this machine's, whatever a
+// name server may say (RFC 6761 section 6.3): plain http to them is allowed for that reason.
+func (o *options) dialBy(dial dialFunc) dialFunc {
+	return func(ctx context.Context, network, address string) (net.Conn, error) {
+		host, port, err := net.SplitHostPort(address)
+		if err == nil && isLoopback(host) && net.ParseIP(host) == nil {
+			address = net.JoinHostPort("localhost", port)
+		}
+		switch {
+		case o.ipv4:
+			network = "tcp4"
+		case o.ipv6:
+			network = "tcp6"
+		}
+		conn, err := dial(ctx, network, address)
+		if wrong, ok := errors.AsType[*net.AddrError](err); ok && network != "tcp" {
+			version := strings.TrimPrefix(network, "tcp")
+			return nil, fmt.Errorf("%s has no IPv%s address; leave --ipv%s out", wrong.Addr, version, version)
+		}
+		return conn, err
 	}
-	switch {
-	case o.ipv4:
-		network = "tcp4"
-	case o.ipv6:
-		network = "tcp6"
-	}
-	d := net.Dialer{Timeout: o.connectTimeout}
-	conn, err := d.DialContext(ctx, network, addr)
-	if wrong, ok := errors.AsType[*net.AddrError](err); ok && network != "tcp" {
-		version := strings.TrimPrefix(network, "tcp")
-		return nil, fmt.Errorf("%s has no IPv%s address; leave --ipv%s out", wrong.Addr, version, version)
-	}
-	return conn, err
 }
 
 // tlsConfig returns the settings of TLS connections, but for RootCAs, which RoundTrip sets.
@@ -88,30 +94,6 @@ func (o *options) tlsConfig() *tls.Config {
 		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return o.clientCert, nil }
 	}
 	return cfg
-}
-
-// A cookieJar is a jar that costs nothing as long as no cookie was set, as few servers set one: to
-// find out that there is none for a URL takes net/http's longer than much else about a request.
-type cookieJar struct {
-	once sync.Once
-	jar  atomic.Pointer[cookiejar.Jar]
-}
-
-// Cookies returns the cookies for a request.
-func (j *cookieJar) Cookies(u *url.URL) []*http.Cookie {
-	if jar := j.jar.Load(); jar != nil {
-		return jar.Cookies(u)
-	}
-	return nil
-}
-
-// SetCookies keeps the cookies of a response.
-func (j *cookieJar) SetCookies(u *url.URL, cookies []*http.Cookie) {
-	j.once.Do(func() {
-		jar, _ := cookiejar.New(nil) // has no error to return
-		j.jar.Store(jar)
-	})
-	j.jar.Load().SetCookies(u, cookies)
 }
 
 // addCAFile adds the certificates in the named PEM file to those that are trusted.
@@ -168,7 +150,16 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.Context().Err() != nil {
 		return nil, err
 	}
-	return nil, t.options.withProxy(req, t.options.withClientCertHint(withCAHint(err)))
+	return nil, t.options.withReason(req, err)
+}
+
+// withReason says in the error of req what was in the way, and what helps.
+func (o *options) withReason(req *http.Request, err error) error {
+	err = o.withClientCertHint(withCAHint(err))
+	if proxy, _ := proxyFor(req); proxy != nil {
+		return o.withProxy(req, proxy, err)
+	}
+	return withDialWords(err, o.connectTimeout)
 }
 
 // withCAHint adds to the error for a certificate what helps against it.

@@ -195,7 +195,7 @@ func showContents(out io.Writer, c resourceContents) {
 // get to it.
 func showText(out io.Writer, text, indent string) {
 	text = strings.Map(func(r rune) rune {
-		if r < ' ' && r != '\n' && r != '\t' || 0x7f <= r && r < 0xa0 {
+		if isControl(r) && r != '\n' && r != '\t' {
 			return -1
 		}
 		return r

@@ -162,6 +162,9 @@ func (in *installation) run(cmd *cobra.Command, args []string) error {
 	if err != nil {
 		return err
 	}
+	if len(args) == 1 {
+		return usageError{urlMissing(cmd.CommandPath() + " " + host.ID)}
+	}
 	return in.installIn(cmd, host, args[1:])
 }
 

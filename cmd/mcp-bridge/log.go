@@ -47,7 +47,7 @@ func (o *options) setLogLevel(s string) error {
 }
 
 func (o *options) setLogFile(name string) error {
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := openLogFile(name, longestLog)
 	if err != nil {
 		return err
 	}

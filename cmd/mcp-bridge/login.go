@@ -67,6 +67,14 @@ func login(cmd *cobra.Command, o *options) error {
 			pasted.expect(e.URL)
 		}
 	}
+	waiting := newProgressLine(cmd.ErrOrStderr(), "waiting for the sign-in, for "+o.auth.authTimeout.String()+" at most")
+	defer waiting.close()
+	tell := cfg.Tell
+	cfg.Tell = func(e auth.Event) {
+		waiting.pause(true) // the next line is the log's
+		tell(e)
+		waiting.pause(false)
+	}
 	t, err := o.newAuthTransport(cfg)
 	if err != nil {
 		return err

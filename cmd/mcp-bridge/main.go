@@ -24,6 +24,7 @@ const (
 
 func main() {
 	ignoreSIGPIPE()
+	dumpNoCore()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	// From the first signal on, the second one has its usual effect: it ends the program at once.
 	context.AfterFunc(ctx, stop)
@@ -39,12 +40,12 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitOK
 	}
 	if _, ok := errors.AsType[usageError](err); ok || !begun {
-		sayUsageError(stderr, err)
+		sayUsageError(stderr, cmd.CommandPath(), err)
 		return exitUsage
 	}
 	if _, ok := errors.AsType[loggedError](err); !ok {

@@ -114,6 +114,9 @@ func (a *authOptions) setStaticMetadata(s string) error {
 
 // setStaticClient takes a client that is registered in advance. A ${VAR} in it stands for a variable.
 func (a *authOptions) setStaticClient(s string) error {
+	if _, secret := literalClient(s); secret != "" {
+		a.secretOnLine = true
+	}
 	if strings.HasPrefix(s, "${") { // all of it
 		expanded, err := expandVariables(s)
 		if err != nil {

@@ -115,7 +115,8 @@ func settingValues(value any) ([]string, error) {
 }
 
 // fileFlags are the flags that name a file.
-var fileFlags = []string{"header-file", "ca-file", "tls-cert", "tls-key", "log-file", "client-secret-file", "client-key"}
+var fileFlags = []string{"header-file", "ca-file", "tls-cert", "tls-key", "log-file", "client-secret-file", "client-key",
+	"client-assertion-file", "idp-id-token-file", "idp-client-secret-file"}
 
 // resolve returns the value of a flag in the file, in which names of files are relative to the
 // file's folder: where a host starts us is nobody's guess.

@@ -41,6 +41,9 @@ func (o *options) proxyName(req *http.Request, proxy *url.URL) string {
 	return fmt.Sprintf("proxy %s://%s (from %s)", proxy.Scheme, proxy.Host, from)
 }
 
+// proxyDown is what to do when a proxy refuses connections.
+const proxyDown = "see whether the proxy runs, or do without it: NO_PROXY names hosts that need none"
+
 // A proxyRefusal is a proxy's answer other than 200 to CONNECT.
 type proxyRefusal struct{ status string }
 
@@ -53,13 +56,9 @@ func onProxyConnectResponse(_ context.Context, _ *url.URL, _ *http.Request, res 
 	return nil
 }
 
-// withProxy says in the error of req that there is a proxy, and whether it is the proxy that
+// withProxy says in the error of req that there is this proxy, and whether it is the proxy that
 // failed.
-func (o *options) withProxy(req *http.Request, err error) error {
-	proxy, _ := proxyFor(req)
-	if proxy == nil {
-		return err
-	}
+func (o *options) withProxy(req *http.Request, proxy *url.URL, err error) error {
 	name := o.proxyName(req, proxy)
 	if refusal, ok := errors.AsType[*proxyRefusal](err); ok {
 		if strings.HasPrefix(refusal.status, "407") {
@@ -69,7 +68,11 @@ func (o *options) withProxy(req *http.Request, err error) error {
 	}
 	if op, ok := errors.AsType[*net.OpError](err); ok {
 		if op.Op == "proxyconnect" {
-			return fmt.Errorf("%s: %w", name, op.Err)
+			reason := withDialWords(op.Err, o.connectTimeout)
+			if e, ok := errors.AsType[*dialError](reason); ok && isRefused(e) {
+				e.advice = proxyDown
+			}
+			return fmt.Errorf("%s: %w", name, reason)
 		}
 		if strings.HasPrefix(op.Op, "socks ") {
 			return fmt.Errorf("%s: %w", name, err)

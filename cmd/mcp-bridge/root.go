@@ -100,6 +100,7 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 // connection returns how to reach the server that o names, with its tools as the flags have it, and with
 // sign-in. Done is to be called when that is over.
 func (o *options) connection(log *slog.Logger) (cfg bridge.Config, done func(), err error) {
+	o.onLine.warn(log)
 	cfg = o.bridgeConfig(newHTTPClient(o, log), log)
 	if cfg.Policy, err = o.toolPolicy(log); err != nil {
 		return cfg, nil, err
@@ -120,6 +121,10 @@ func (o *options) connection(log *slog.Logger) (cfg bridge.Config, done func(), 
 func relay(ctx context.Context, o *options, in io.Reader, out, stderr io.Writer) error {
 	log, flush := newLogger(o, stderr)
 	defer flush()
+	if isTerminal(in) {
+		tell(log, "this is for a host to start, which then speaks MCP to it; 'mcp-bridge install HOST URL' has one do so, "+
+			"'mcp-bridge inspect URL' shows the server, Ctrl-C ends it")
+	}
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

@@ -59,7 +59,8 @@ type world struct {
 	addr   string           // where the server listens
 	proxy  *proxy
 
-	keychain *keychain // or nil
+	keychain *keychain        // or nil
+	platform *authtest.Server // of workloads, or nil
 }
 
 type worldKey struct{}
@@ -70,7 +71,8 @@ func worldOf(ts *testscript.TestScript) *world { return ts.Value(worldKey{}).(*w
 //
 //	server [sse] [stream] [stateless] [httpsse] [modern] [tls [client-cert]] [cookie] [wears-out=N] [silent] [status=CODE] [answers=FILE]
 //	       [signin [approve] [expires-in=SECONDS] [no-refresh] [no-revocation] [no-registration]
-//	               [resource-optional] [id-tokens] [no-discovery] [client=ID[:SECRET]] [key-client=ID]]
+//	               [resource-optional] [id-tokens] [no-discovery] [client=ID[:SECRET]] [key-client=ID]
+//	               [dpop] [idp=ID[:SECRET]] [platform]]
 func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 	if neg {
 		ts.Fatalf("unsupported: ! server")
@@ -140,6 +142,9 @@ func cmdServer(ts *testscript.TestScript, neg bool, args []string) {
 		w.auth = authtest.NewServer(*signIn)
 		ts.Setenv("AUTHORITY", w.auth.URL())
 		ts.Defer(w.auth.Close)
+		if w.platform != nil {
+			writeWorkloadToken(ts, w.platform, w.auth.URL())
+		}
 		guard(w.auth, &cfg)
 	}
 	server := bridgetest.NewServer(cfg)

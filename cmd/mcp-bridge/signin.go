@@ -47,6 +47,7 @@ func (o *options) finish(cmd *cobra.Command, args []string) error {
 	if err := o.auth.check(cmd.Flags()); err != nil {
 		return usageError{err}
 	}
+	o.onLine.look(o, cmd.Flags())
 	return nil
 }
 
@@ -58,7 +59,7 @@ func (o *options) hasAuthorization() bool { return o.requestHeader().Get("Author
 func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Config {
 	a := &o.auth
 	cfg := auth.Config{
-		ServerURL: o.url, AllowHTTP: o.allowHTTP,
+		ServerURL: o.url, AllowHTTP: o.allowHTTP, AllowPrivate: a.allowPrivate,
 		Scopes: a.scopes, Resource: a.resource, OmitResource: a.noResource,
 		ClientName: a.clientName, ClientID: a.clientID, ClientSecret: a.clientSecret, ClientKey: a.clientKey,
 		ClientMetadataURL: a.clientMetadataURL, ClientMetadata: a.clientMetadata,
@@ -72,6 +73,7 @@ func (o *options) authConfig(base http.RoundTripper, log *slog.Logger) auth.Conf
 			sayEvent(log, o.url, e)
 		},
 	}
+	a.vouch.add(&cfg)
 	if a.browser != "" {
 		cfg.Open = auth.OpenWith(a.browser)
 	}
@@ -136,9 +138,14 @@ func (o *options) signInHint(err error, again string) string {
 		portInUse    *auth.PortInUseError
 		refused      *auth.AuthorizationError
 		token        *auth.TokenError
+		metadata     *auth.MetadataError
 		sealed       *auth.SealedError
 		keychain     *auth.KeychainError
+		metadata     *auth.MetadataError
 	)
+	if hint := o.auth.vouch.hint(err); hint != "" {
+		return hint
+	}
 	switch {
 	case errors.As(err, &sealed):
 		return "unlock the keychain, or give that login up: " + o.commandHint("logout")
@@ -148,6 +155,8 @@ func (o *options) signInHint(err error, again string) string {
 		return again
 	case errors.As(err, &portInUse):
 		return "end the program that has it, or name another port with --callback-port"
+	case errors.As(err, &metadata) && metadata.Private:
+		return "if that is your own network, and meant to be so, --allow-private lets it pass"
 	case errors.Is(err, auth.ErrIssuerChanged):
 		return "if the client is known there too, " + o.commandHint("logout") + " and sign in anew; if not, name another with --client-id"
 	case errors.Is(err, auth.ErrNoRegistration), errors.As(err, &registration):
@@ -160,6 +169,8 @@ func (o *options) signInHint(err error, again string) string {
 		return "--scope says what to ask for instead"
 	case errors.As(err, &refused) && again != "":
 		return "to be asked again, " + again
+	case errors.As(err, &metadata) && !o.auth.deviceCode: // which may be what the server does not offer
+		return "if the URL is right, those who run the server have to mend this: show them what 'mcp-bridge doctor URL' says"
 	}
 	return ""
 }

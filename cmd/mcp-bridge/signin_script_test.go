@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -79,15 +80,40 @@ func signInOption(ts *testscript.TestScript, cfg *authtest.Config, name, value s
 		ts.Check(os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), 0o600))
 		ts.Setenv("KEY", file)
 		cfg.Clients = append(cfg.Clients, authtest.Client{ID: value, Key: key.Public()})
+	case "dpop":
+		cfg.DPoPRequired, cfg.DPoPNonces = true, true
+	case "idp", "platform":
+		vouchFor(ts, cfg, name, value)
 	default:
 		return false
 	}
 	return true
 }
 
+// vouchFor starts somebody whom the authorization server believes: an identity provider that knows the user
+// jane and a client, or the platform of a workload. What it says is in a file.
+func vouchFor(ts *testscript.TestScript, cfg *authtest.Config, name, value string) {
+	id, secret, _ := strings.Cut(value, ":")
+	a := authtest.NewServer(authtest.Config{Clients: []authtest.Client{{ID: id, Secret: secret}}, IDJAG: authtest.Edit{"client_id": "app"}})
+	ts.Defer(a.Close)
+	cfg.Issuers = map[string]crypto.PublicKey{a.URL(): a.Key()}
+	if name == "idp" {
+		ts.Setenv("IDP", a.URL()+"/token")
+		ts.Check(os.WriteFile(ts.MkAbs("id-token"), []byte(a.IDToken(id, "jane")+"\n"), 0o600))
+		return
+	}
+	worldOf(ts).platform = a
+}
+
+// writeWorkloadToken has the platform say for an authorization server who the workload is.
+func writeWorkloadToken(ts *testscript.TestScript, platform *authtest.Server, audience string) {
+	token := platform.Sign("", time.Hour, map[string]any{"sub": "workload-1", "aud": audience})
+	ts.Check(os.WriteFile(ts.MkAbs("workload-token"), []byte(token+"\n"), 0o600))
+}
+
 // cmdAuthority has something happen at the authorization server:
 //
-//	authority forgets-clients | revokes-access-tokens | revokes-all
+//	authority forgets-clients | revokes-access-tokens | revokes-all | renews-nonces
 func cmdAuthority(ts *testscript.TestScript, neg bool, args []string) {
 	a := worldOf(ts).auth
 	switch strings.Join(args, " ") {
@@ -97,8 +123,10 @@ func cmdAuthority(ts *testscript.TestScript, neg bool, args []string) {
 		a.RevokeAccessTokens()
 	case "revokes-all":
 		a.RevokeAll()
+	case "renews-nonces":
+		a.RenewNonces()
 	default:
-		ts.Fatalf("usage: authority forgets-clients | revokes-access-tokens | revokes-all")
+		ts.Fatalf("usage: authority forgets-clients | revokes-access-tokens | revokes-all | renews-nonces")
 	}
 }
 

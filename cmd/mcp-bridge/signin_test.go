@@ -31,6 +31,9 @@ func TestSignInHint(t *testing.T) {
 		{refused("invalid_target"), "--no-resource"},
 		{&auth.TokenError{Code: "invalid_target"}, "--no-resource"},
 		{&auth.TokenError{Code: "invalid_grant"}, ""},
+		{&auth.TokenError{Code: "invalid_dpop_proof"}, "clock"},
+		{fmt.Errorf("%w: %w", auth.ErrNotVouched, &auth.TokenError{Code: "invalid_client"}), "--idp-id-token-file"},
+		{fmt.Errorf("signing in: %w", &auth.MetadataError{Reason: "no metadata"}), "'mcp-bridge doctor URL'"},
 		{fmt.Errorf("%w: %w", auth.ErrClientNotFound, refused("invalid_client")), "to be asked again"},
 	} {
 		got := new(options).signInHint(test.err, "try again")

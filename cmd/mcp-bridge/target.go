@@ -15,7 +15,7 @@ import (
 // takes there.
 func (o *options) setURL(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 || strings.TrimSpace(args[0]) == "" {
-		return usageError{errors.New("the server's URL is missing, as in: mcp-bridge https://example.com/mcp")}
+		return usageError{urlMissing(cmd.CommandPath())}
 	}
 	given := strings.TrimSpace(args[0])
 	if !strings.Contains(given, "://") {
@@ -31,6 +31,11 @@ func (o *options) setURL(cmd *cobra.Command, args []string) error {
 	}
 	o.url = given
 	return nil
+}
+
+// urlMissing shows where the URL stands, behind this beginning of the command line.
+func urlMissing(before string) error {
+	return fmt.Errorf("the server's URL is missing, as in: %s https://example.com/mcp", before)
 }
 
 // checkURL looks at the server's URL.

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/url"
 	"strings"
+	"unicode"
 
 	"mcp-bridge/auth"
 	"mcp-bridge/bridge"
@@ -69,8 +70,9 @@ type loggedError struct{ error }
 
 func (e loggedError) Unwrap() error { return e.error }
 
-func sayUsageError(stderr io.Writer, err error) {
-	fmt.Fprintf(stderr, "mcp-bridge: %s (see 'mcp-bridge --help')\n", oneLine(err.Error()))
+// sayUsageError says where the help of the command is, which is "mcp-bridge" or one like "mcp-bridge install".
+func sayUsageError(stderr io.Writer, command string, err error) {
+	fmt.Fprintf(stderr, "mcp-bridge: %s (see '%s --help')\n", oneLine(err.Error()), command)
 }
 
 func sayError(stderr io.Writer, err error) {
@@ -88,11 +90,17 @@ func explain(err error) string {
 // oneLine returns s without control characters, which could feign another line.
 func oneLine(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if isControl(r) {
 			return ' '
 		}
 		return r
 	}, s)
+}
+
+// isControl tells whether a character controls the terminal that it is shown on, or puts what follows it
+// in another order.
+func isControl(c rune) bool {
+	return unicode.IsControl(c) || '\u202a' <= c && c <= '\u202e' || '\u2066' <= c && c <= '\u2069'
 }
 
 // tell says what a person has to know now, whatever --log-level is.

@@ -26,7 +26,7 @@ async function visit(browser, url, { account = 'ada', agree = true, picture } = 
     answer(page, agree),
   ]);
   await page.waitForLoadState('networkidle');
-  if (picture) await page.screenshot({ path: picture });
+  if (picture) await takePicture(page, picture);
   const seen = {
     status: response.status(),
     headers: await response.allHeaders(),
@@ -36,6 +36,12 @@ async function visit(browser, url, { account = 'ada', agree = true, picture } = 
   };
   await page.close();
   return seen;
+}
+
+/** A picture that fits into a README. */
+async function takePicture(page, path) {
+  await page.setViewportSize({ width: 640, height: 260 });
+  await page.screenshot({ path });
 }
 
 /** Enters a code at the page for other devices and agrees; returns the text of the last page. */

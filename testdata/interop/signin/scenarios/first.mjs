@@ -11,7 +11,7 @@ export async function run({ authServer, mcpServer, browser, bridges, chain, scre
   chain.home = bridges.newHome();
   chain.host = bridges.relay(mcpServer.url, chain.home);
 
-  const picture = path.join(screenshots, 'signed-in.png');
+  const picture = process.env.PICTURE ?? path.join(screenshots, 'signed-in.png');
   const connected = chain.host.connect();
   const callback = await signIn(browser, connected, { picture });
   console.log(`screenshot ${picture}`);
