@@ -57,7 +57,7 @@ function tell({ suite, scenario }, { output, said, messages }, complaints) {
 /** How many checks passed, of how many. */
 function cell(scenario, suite) {
   const found = outcomes.find((outcome) => outcome.scenario === scenario && outcome.suite === suite);
-  if (!found) return '-';
+  if (!found) return undefined;
   const { passed, failed, complaints } = found;
   return `${complaints ? 'FAIL ' : failed.length > 0 ? 'expected ' : ''}${passed.length}/${passed.length + failed.length}`;
 }

@@ -18,8 +18,6 @@ export class GoHost extends Host {
   #exit;
   #waiting = new Map();
   #requests = 0;
-  /** What is called for progress, by its token. */
-  #progress = new Map();
 
   /** revision: one with a handshake, or 'any'. listens: the library wants to be told what to listen to. */
   constructor(program, library, revision, { listens = false } = {}) {
@@ -59,11 +57,7 @@ export class GoHost extends Host {
   }
 
   call(name, args = {}, { signal, onprogress, meta } = {}) {
-    const _meta = { ...meta };
-    if (onprogress) {
-      _meta.progressToken = `token-${this.#requests}`;
-      this.#progress.set(_meta.progressToken, onprogress);
-    }
+    const _meta = { ...meta, ...(onprogress && { progressToken: `token-${this.#requests}` }) };
     return this.#ask('tools/call', { name, arguments: args, ...(Object.keys(_meta).length > 0 && { _meta }) }, signal);
   }
 
@@ -122,7 +116,6 @@ export class GoHost extends Host {
     if (method) {
       this.wire.push({ method, params });
       this.note({ method, params });
-      if (method === 'notifications/progress') this.#progress.get(params.progressToken)?.(params);
     }
     const waiting = this.#waiting.get(id);
     if (!waiting) return;

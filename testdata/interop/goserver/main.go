@@ -3,7 +3,7 @@
 //
 //	goserver mcp-go|go-sdk [REVISION...]
 //
-// With revisions it speaks only these.
+// With revisions it speaks only these. The clients of both libraries are in the folder host.
 package main
 
 import (

@@ -104,7 +104,12 @@ func (g *goSDK) subscribe(ctx context.Context, p *mcp.SubscribeParams) error {
 	}
 }
 
-func (g *goSDK) close() error { return g.session.Close() }
+func (g *goSDK) close() error {
+	if g.session == nil { // the library has closed what it could not connect
+		return nil
+	}
+	return g.session.Close()
+}
 
 func sdkAsk[P, R any](ctx context.Context, call func(context.Context, *P) (*R, error), params json.RawMessage) (any, error) {
 	p := new(P)

@@ -114,13 +114,13 @@ func main() {
 	reply(0, result, err)
 	if err == nil {
 		work(c)
-		if err := c.close(); err != nil {
-			fmt.Fprintln(os.Stderr, "host:", err)
-		}
+	}
+	if err := c.close(); err != nil {
+		fmt.Fprintln(os.Stderr, "host:", err)
 	}
 	exit := 0
-	if s.command != nil && s.command.ProcessState != nil {
-		exit = s.command.ProcessState.ExitCode()
+	if s.command != nil {
+		exit = s.command.ProcessState.ExitCode() // -1 of one that did not end
 	}
 	say(answer{Exit: &exit})
 }

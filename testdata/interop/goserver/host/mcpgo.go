@@ -105,7 +105,12 @@ func (m *mcpGo) listen(params json.RawMessage) error {
 	}
 }
 
-func (m *mcpGo) close() error { return m.client.Close() }
+func (m *mcpGo) close() error {
+	if m.client == nil {
+		return nil
+	}
+	return m.client.Close()
+}
 
 func (*mcpGo) CreateMessage(context.Context, mcp.CreateMessageRequest) (*mcp.CreateMessageResult, error) {
 	return &mcp.CreateMessageResult{
