@@ -72,6 +72,7 @@ func newRelay(out io.Writer, cfg Config) (*relay, error) {
 	cfg.Transport = cmp.Or(cfg.Transport, TransportAuto)
 	cfg.MaxMessage = cmp.Or(cfg.MaxMessage, DefaultMaxMessage)
 	cfg.MaxInFlight = cmp.Or(cfg.MaxInFlight, DefaultMaxInFlight)
+	cfg.InputTimeout = cmp.Or(cfg.InputTimeout, DefaultInputTimeout)
 	ep, err := newEndpoint(&cfg)
 	if err != nil {
 		return nil, err

@@ -57,6 +57,8 @@ type Greeting interface {
 const (
 	DefaultMaxMessage  = 256 << 20 // bytes
 	DefaultMaxInFlight = 1024      // requests
+
+	DefaultInputTimeout = 10 * time.Minute
 )
 
 // Config says which server to reach, and how. Only URL is required.
@@ -99,6 +101,10 @@ type Config struct {
 
 	// ResponseTimeout is how long the first byte of an answer may take. 0 means no limit.
 	ResponseTimeout time.Duration
+
+	// InputTimeout is how long a call that was translated from one era to the other waits for what a
+	// person has to enter or to do (spec 6.50). 0 means DefaultInputTimeout.
+	InputTimeout time.Duration
 
 	// KeepAlive is how long nothing may be under way before the server is pinged. 0 means that it
 	// is not pinged.

@@ -122,7 +122,6 @@ func portable(capabilities object) object {
 const (
 	askRounds    = 10                     // rounds of questions that one call may lead to (spec 5.38)
 	paceRounds   = 250 * time.Millisecond // between rounds without questions (spec 5.36)
-	humanLimit   = 10 * time.Minute       // for what a person has to do (spec 6.50)
 	gatherLimit  = 5 * time.Millisecond   // for questions that belong together (spec 6.54)
 	probeLimit   = 3 * time.Second        // before a probe is answered without knowing (spec 1.38)
 	ackLimit     = 10 * time.Second       // for a server to agree to a subscription

@@ -72,7 +72,7 @@ func (q *questions) again(requests object) bool {
 func (q *questions) wait(ctx context.Context, requests object) (object, error) {
 	q.rounds--
 	delay := min(time.Second+q.waited/4, 15*time.Second)
-	if q.waited += delay; q.waited > humanLimit {
+	if q.waited += delay; q.waited > q.t.r.cfg.InputTimeout {
 		return nil, errors.New("the server still waits for what was to be done in the browser")
 	}
 	if !sleep(ctx, delay) {

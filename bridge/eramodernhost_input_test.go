@@ -601,6 +601,19 @@ func TestModernHost_HumansTakeTheirTime(t *testing.T) {
 					h.complete("2")
 				})
 			})
+			t.Run("in time, as it is configured", func(t *testing.T) {
+				t.Parallel()
+				inFakeTime(t, sc, func(t *testing.T, _ *bridgetest.Server, bc bridge.Config) {
+					bc.InputTimeout = 2 * time.Hour
+					h := newModernHost(startHost(t, bc))
+					h.asks("1", questions)
+					r := h.inputRequired("1", 1)
+					key, _ := r.only()
+					time.Sleep(119 * time.Minute)
+					h.asks("2", questions, inputs(r.RequestState, map[string]string{key: formAnswer}))
+					h.complete("2")
+				})
+			})
 			t.Run("too late", func(t *testing.T) {
 				t.Parallel()
 				inFakeTime(t, sc, func(t *testing.T, s *bridgetest.Server, bc bridge.Config) {

@@ -160,7 +160,7 @@ func (u *upcall) park() []byte {
 	t.mu.Lock()
 	t.parked[state] = u
 	t.mu.Unlock()
-	u.expiry = time.AfterFunc(humanLimit, func() {
+	u.expiry = time.AfterFunc(t.r.cfg.InputTimeout, func() {
 		if t.unpark(state) == u {
 			u.giveUp()
 		}

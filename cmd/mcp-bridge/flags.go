@@ -35,6 +35,7 @@ type options struct {
 	proxy           *url.URL // nil: as the standard variables say
 	connectTimeout  time.Duration
 	responseTimeout time.Duration
+	inputTimeout    time.Duration
 	initializeGrace time.Duration
 	offlineStart    bool
 	pending         pending
@@ -68,6 +69,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 		fromVariable:    make(map[string]bool),
 		connectTimeout:  10 * time.Second,
 		responseTimeout: 30 * time.Minute,
+		inputTimeout:    bridge.DefaultInputTimeout,
 		initializeGrace: bridge.DefaultInitializeGrace,
 		maxMessage:      bridge.DefaultMaxMessage,
 		maxInFlight:     bridge.DefaultMaxInFlight,
@@ -95,6 +97,7 @@ func (o *options) register(fs *pflag.FlagSet) {
 	fs.BoolVar(&o.disableCookies, "disable-cookies", false, "send back no cookies")
 	fs.Func("connect-timeout", "time limit for a connection", durationInto(&o.connectTimeout))
 	fs.Func("response-timeout", "time limit for the beginning of an answer", durationInto(&o.responseTimeout))
+	fs.Func("input-timeout", "how long a call that is translated waits for what a person enters", durationInto(&o.inputTimeout))
 	fs.Func("initialize-grace", "how long the host waits for initialize while the user is to sign in", durationInto(&o.initializeGrace))
 	fs.BoolVar(&o.offlineStart, "offline-start", false, "let the host start while the server is down")
 	fs.Func("max-message", "refuse larger messages", o.setMaxMessage)

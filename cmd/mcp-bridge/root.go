@@ -93,6 +93,7 @@ func (o *options) bridgeConfig(client *http.Client, log *slog.Logger) bridge.Con
 		MaxInFlight:     o.maxInFlight,
 		KeepAlive:       o.keepAlive,
 		ResponseTimeout: o.responseTimeout,
+		InputTimeout:    o.inputTimeout,
 		Logger:          log,
 	}
 }

@@ -141,7 +141,6 @@ func (o *options) signInHint(err error, again string) string {
 		metadata     *auth.MetadataError
 		sealed       *auth.SealedError
 		keychain     *auth.KeychainError
-		metadata     *auth.MetadataError
 	)
 	if hint := o.auth.vouch.hint(err); hint != "" {
 		return hint

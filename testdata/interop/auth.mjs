@@ -13,6 +13,7 @@ import { startMcpServer } from './signin/mcpserver.mjs';
 import * as device from './signin/scenarios/device.mjs';
 import * as first from './signin/scenarios/first.mjs';
 import * as forgotten from './signin/scenarios/forgotten.mjs';
+import * as late from './signin/scenarios/late.mjs';
 import * as logout from './signin/scenarios/logout.mjs';
 import * as offline from './signin/scenarios/offline.mjs';
 import * as refusal from './signin/scenarios/refusal.mjs';
@@ -22,7 +23,7 @@ import * as stale from './signin/scenarios/stale.mjs';
 import * as stranger from './signin/scenarios/stranger.mjs';
 
 /** The first four go through the life of one login. */
-const SCENARIOS = [first, renewal, forgotten, logout, stranger, device, refusal, offline, stale, secrets];
+const SCENARIOS = [first, renewal, forgotten, logout, stranger, late, device, refusal, offline, stale, secrets];
 const LIMIT_MS = 120_000;
 const SCENARIO_LIMIT_MS = 60_000;
 

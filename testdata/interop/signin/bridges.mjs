@@ -5,6 +5,7 @@ import path from 'node:path';
 import { spawn } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
+import { ToolListChangedNotificationSchema } from '@modelcontextprotocol/sdk/types.js';
 import { exitOf, own } from '../lib/children.mjs';
 import { BridgeTransport } from '../lib/transports.mjs';
 
@@ -47,7 +48,8 @@ export class Bridges {
   }
 
   #flags(args) {
-    return ['--browser', this.#browser.command, '--log-level', 'debug', ...args];
+    // A real browser may be slow: who waits for it waits for the sign-in.
+    return ['--browser', this.#browser.command, '--log-level', 'debug', '--initialize-grace', '0', ...args];
   }
 }
 
@@ -61,6 +63,15 @@ class Host {
 
   connect() {
     return this.#client.connect(this.transport, { timeout: REQUEST_LIMIT_MS });
+  }
+
+  call(tool) {
+    return this.#client.callTool({ name: tool }, undefined, { timeout: REQUEST_LIMIT_MS });
+  }
+
+  /** Comes when the server says that its tools have changed. */
+  toolsChanged() {
+    return new Promise((resolve) => this.#client.setNotificationHandler(ToolListChangedNotificationSchema, resolve));
   }
 
   async toolNames() {
