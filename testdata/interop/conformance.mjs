@@ -13,6 +13,7 @@ import { checksIn, judge } from './conformance/verdict.mjs';
 
 const AT_ONCE = 3;
 const SCENARIO_LIMIT_MS = 60_000;
+const PATIENT = new URL('conformance/patient.mjs', import.meta.url).href;
 
 const [program = process.env.MCP_BRIDGE, ...words] = process.argv.slice(2);
 if (!program) {
@@ -34,7 +35,7 @@ async function run({ suite, scenario, tags }) {
   const child = own(
     spawn(
       NODE,
-      [suiteProgram, 'client', '--command', driver, '--scenario', scenario, '--timeout', `${SCENARIO_LIMIT_MS}`, '-o', results, ...args(tags)],
+      ['--import', PATIENT, suiteProgram, 'client', '--command', driver, '--scenario', scenario, '--timeout', `${SCENARIO_LIMIT_MS}`, '-o', results, ...args(tags)],
       { cwd: work, env: { ...process.env, MCP_BRIDGE: path.resolve(program), CONFORMANCE_ERA: era, CONFORMANCE_WORK: work }, stdio: ['ignore', 'pipe', 'pipe'] },
     ),
   );
@@ -46,11 +47,12 @@ async function run({ suite, scenario, tags }) {
   return { code: exit?.code, output, said, ...checksIn(results) };
 }
 
-function tell({ suite, scenario }, { output, said, messages }, complaints) {
+function tell({ suite, scenario }, { output, said, passed, failed, messages }, complaints) {
   console.log(`FAIL ${suite} ${scenario}`);
   for (const line of [...complaints, ...messages]) console.log(`     ${line}`);
   const driver = output.split('\n').filter((line) => line.includes('driver: '));
   if (driver.length > 0) console.log(`the host said:\n${driver.join('\n')}`);
+  if (passed.length + failed.length === 0) console.log(`the suite said:\n${output.slice(-2000).trimEnd()}`);
   if (said) console.log(`the bridge said on stderr:\n${said.slice(-3000).trimEnd()}`);
 }
 
