@@ -38,7 +38,7 @@ func newToModern(r *relay) *toModern {
 }
 
 func (t *toModern) request(ctx context.Context, c *call, sent sentFunc) error {
-	c.heard() // what the server has to answer in time are the requests made here
+	c.heard()           // what the server has to answer in time are the requests made here
 	t.forgetProgress(c) // of one before, whose end the host may have heard of a moment ago
 	defer t.forgetProgress(c)
 	if row := eraRequests[mcp.MCPMethod(c.method)].toModern; row != nil {
