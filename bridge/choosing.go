@@ -58,10 +58,7 @@ func (s *choosing) server() remote {
 	return s.modern
 }
 
-func (s *choosing) choose(server remote) remote {
-	s.chosen.Store(&server)
-	return server
-}
+func (s *choosing) choose(server remote) { s.chosen.Store(&server) }
 
 func (s *choosing) request(ctx context.Context, c *call, sent sentFunc) error {
 	if s.chosen.Load() != nil {

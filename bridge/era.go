@@ -75,12 +75,12 @@ var eraServerNotifications = map[mcp.MCPMethod]func(*link, *message, *call){
 	"notifications/tasks/status":              nil,
 }
 
-// interactive are the requests in whose course a server may ask the host something (spec 5.30).
+// mayAsk tells whether a server may ask the host something in the course of a request (spec 5.30).
 func mayAsk(m *message) bool {
 	return m.is(mcp.MethodToolsCall) || m.is(mcp.MethodPromptsGet) || m.is(mcp.MethodResourcesRead)
 }
 
-// cacheable are the methods whose results say how long they may be kept (spec 5.13).
+// cacheable tells whether the result of a request says how long it may be kept (spec 5.13).
 func cacheable(m *message) bool {
 	switch mcp.MCPMethod(m.method) {
 	case mcp.MethodServerDiscover, mcp.MethodToolsList, mcp.MethodPromptsList, mcp.MethodResourcesList,

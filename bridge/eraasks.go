@@ -14,7 +14,6 @@ import (
 // questions are those that a server has in the course of one call of the host's.
 type questions struct {
 	t       *toModern
-	call    *call
 	rounds  int
 	visited map[string][]byte // URLs that the host has taken the user to, and the ids made for that
 	waited  time.Duration

@@ -20,7 +20,6 @@ type toModern struct {
 
 	mu           sync.Mutex
 	version      string                   // of the host
-	host         object                   // its initialize params; nil before
 	meta         object                   // what each request says of the host
 	capabilities object                   // of the server; nil before
 	level        []byte                   // that the host wants log messages from, raw JSON; nil: none
@@ -193,7 +192,7 @@ func (t *toModern) hello(c *call) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.host, t.meta, t.version = params, meta, version
+	t.meta, t.version = meta, version
 }
 
 // speaks is the revision to speak with the server.
@@ -292,7 +291,7 @@ func (t *toModern) setLevel(_ context.Context, c *call, _ sentFunc) error {
 func (t *toModern) interactive(ctx context.Context, c *call, sent sentFunc) error {
 	base := t.params(c).without("inputResponses", "requestState")
 	params := base
-	q := questions{t: t, call: c}
+	q := questions{t: t}
 	for {
 		answer, err := t.ask(ctx, c, params, sent)
 		if err != nil {
